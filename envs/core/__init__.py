@@ -1,0 +1,10 @@
+"""The core of every compiled world: what a world file imports."""
+
+from rewardscape.envs.core.compile import rule
+from rewardscape.envs.core.random import base_seed, chance, integer, uniform
+from rewardscape.envs.core.world import Array, Empty, LazyTexts, Rules, World, choice, number
+
+__all__ = [
+    "Array", "Empty", "LazyTexts", "Rules", "World",
+    "base_seed", "chance", "choice", "integer", "number", "rule", "uniform",
+]  # fmt: skip

@@ -1,0 +1,204 @@
+"""A batch of rows of one world: their arrays, and the kernels that reset and step them. The faces are built on it."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+
+from rewardscape.envs.core import compile as compiling
+from rewardscape.envs.core.engine import Bounds
+from rewardscape.envs.core.world import Empty, Episode, Rules, World, fields
+
+DEVICES = ("cpu", "cuda")
+
+
+class Batch:
+    """``rows`` rows of ``rules`` on ``device``.
+
+    ``world``: the arrays as the rules see them. ``arrays``: the same by path (``"facts/target_box"``), as NumPy arrays on
+    the CPU and torch tensors on CUDA, sharing memory with ``world``. ``raw``: where a face puts the agent's actions.
+    Under Numba's CUDA simulator ``device="cuda"`` runs the CUDA kernels on NumPy arrays.
+    """
+
+    def __init__(self, rules: Rules, rows: int = 1, device: str = "cpu", limit: int = 0):
+        if str(device).split(":")[0] not in DEVICES:
+            raise ValueError(f"device={device!r}; allowed: {', '.join(DEVICES)}")
+        if isinstance(rows, bool) or not isinstance(rows, (int, np.integer)) or rows < 1:
+            raise ValueError(f"num_envs={rows!r}; allowed: an integer of at least 1")
+        self.rules, self.rows, self.device, self.limit = rules, int(rows), str(device), int(limit)
+        self.simulated = False
+        if self.device != "cpu":
+            from numba import cuda
+
+            self.simulated = type(cuda).__name__ == "FakeCUDAModule" or "simulator" in str(cuda.cudadrv)
+        self._tensors = self.device != "cpu" and not self.simulated
+        self._allocate()
+        self._compile()
+
+    # ------------------------------------------------------------------------------------------------------------ arrays
+
+    def _new(self, shape: tuple[int, ...], dtype: str) -> Any:
+        if not self._tensors:
+            return np.zeros(shape, dtype)
+        import torch
+
+        return torch.zeros(shape, dtype=getattr(torch, dtype), device=self.device)
+
+    def _constant(self, array: Any) -> Any:
+        """A shared read-only array where the kernels run."""
+        array = np.ascontiguousarray(array)
+        if not self._tensors:
+            return array
+        import torch
+
+        return torch.from_numpy(array).to(self.device)
+
+    def _view(self, array: Any) -> Any:
+        """An array as the kernels take it."""
+        if not self._tensors:
+            return array
+        from numba import cuda
+
+        return cuda.as_cuda_array(array)
+
+    def _allocate(self) -> None:
+        rules, kind = self.rules, type(self.rules)
+        self.arrays: dict[str, Any] = {}
+        groups: dict[str, Any] = {"settings": rules.settings}
+        shared = {name: self._constant(value) for name, value in zip(rules.shared._fields, rules.shared, strict=True)}
+        groups["shared"] = type(rules.shared)(**{name: self._view(value) for name, value in shared.items()})
+        self._shared = shared
+        declared = {"episode": Episode, "state": kind.State, "facts": kind.Facts, "observation": kind.Observation}
+        for group, cls in declared.items():
+            views = {}
+            for name, (dtype, trailing) in fields(cls).items():
+                shape = tuple(self._extent(extent, cls, name) for extent in trailing)
+                self.arrays[f"{group}/{name}"] = array = self._new((self.rows, *shape), dtype)
+                views[name] = self._view(array)
+            groups[group] = cls(**views)
+        self._allocate_action(groups)
+        self.world = World(**groups)
+
+    def _extent(self, extent: int | str, cls: type, name: str) -> int:
+        if isinstance(extent, str):
+            if extent not in self.rules.extents:
+                raise TypeError(f"{cls.__name__}.{name}: unknown extent {extent!r}; known: {sorted(self.rules.extents)}")
+            return int(self.rules.extents[extent])
+        return extent
+
+    def _allocate_action(self, groups: dict[str, Any]) -> None:
+        space, agents = self.rules.action_space, self.rules.agents
+        low, high, dtype = action_bounds(space)
+        leading = (self.rows,) if agents is None else (self.rows, agents)
+        self.raw = self._new((*leading, *(space.shape or ())), dtype)
+        self.arrays["action"] = value = self._new(tuple(self.raw.shape), dtype)
+        self.arrays["action_valid"] = valid = self._new(leading, "bool")
+        parts = low.size * (agents or 1)
+        repeated = [self._constant(np.tile(edge, agents or 1).astype(dtype)) for edge in (low, high)]
+        flat = (self.raw.reshape(self.rows, parts), value.reshape(self.rows, parts), valid.reshape(self.rows, agents or 1))
+        self._edges = repeated
+        self.bounds = Bounds(*(self._view(a) for a in (*flat, *repeated)))
+        groups["action"], groups["action_valid"] = self._view(value), self._view(valid)
+
+    # ----------------------------------------------------------------------------------------------------------- kernels
+
+    def _compile(self) -> None:
+        groups = self.world._asdict()
+        self.module = compiling.generate(self.rules, groups, self.bounds)
+        if self.device != "cpu":
+            self._cuda = compiling.generate_cuda(self.module)
+            return
+        arrays: list[np.ndarray] = []
+        for name, group in groups.items():
+            if name != "settings":
+                arrays.extend(group if isinstance(group, tuple) else [group])
+        arrays.extend(self.bounds)
+        self._held = arrays  # their addresses are in the table
+        self._addresses = np.array([a.ctypes.data for a in arrays], np.int64)
+        self._extents = np.array([extent for a in arrays for extent in a.shape] or [0], np.int64)
+        self._reals = np.array([float(v) for v in self.rules.settings] or [0.0], np.float64)
+        self._table = (self._addresses, self._extents, self._reals)
+        self._chunks = 0
+        if self.rows >= self.rules.parallel_from and not compiling.DEBUG:
+            import numba
+
+            threads = numba.get_num_threads()
+            self._chunks = 4 * threads if threads > 1 else 0
+        self._step_serial, self._step_parallel = self.module.step_serial, self.module.step_parallel
+
+    def step(self, autoreset: bool = False) -> None:
+        """Step every row with the actions in ``raw``. ``autoreset``: a row that has ended opens its next episode instead."""
+        if self.device != "cpu":
+            self._launch(self._cuda.step_cuda, self.world, self.bounds, self.rows, self.limit, autoreset)
+        elif compiling.DEBUG:
+            with np.errstate(over="ignore"):  # the hash of a draw wraps around
+                self.module.step_rows(self.world, self.bounds, 0, self.rows, self.limit, autoreset)
+        elif self._chunks:
+            self._step_parallel(*self._table, self.rows, self.limit, autoreset, self._chunks)
+        else:
+            self._step_serial(*self._table, self.rows, self.limit, autoreset)
+
+    def reset(self, mask: Any) -> None:
+        """Open the episode (seed, index) of every row where ``mask`` (bool ``[rows]``) is True."""
+        if self.device != "cpu":
+            self._launch(self._cuda.reset_cuda, self.world, self._view(mask), self.rows)
+        elif compiling.DEBUG:
+            with np.errstate(over="ignore"):
+                self.module.reset_rows(self.world, mask, 0, self.rows)
+        elif self._chunks:
+            self.module.reset_parallel(*self._table, mask, self.rows, self._chunks)
+        else:
+            self.module.reset_serial(*self._table, mask, self.rows)
+
+    def _launch(self, kernel: Any, *arguments: Any) -> None:
+        threads = 1 if self.simulated else 128
+        stream: Any = 0
+        if not self.simulated:
+            import torch
+            from numba import cuda
+
+            stream = cuda.external_stream(torch.cuda.current_stream(self.device).cuda_stream)
+        kernel[math.ceil(self.rows / threads), threads, stream](*arguments)
+
+    # ------------------------------------------------------------------------------------------------------------- state
+
+    def get_state(self) -> dict[str, Any]:
+        """A copy of every array, by path."""
+        return {name: a.clone() if self._tensors else a.copy() for name, a in self.arrays.items()}
+
+    def set_state(self, state: dict[str, Any], rows: Any = None) -> None:
+        """Write back what `get_state` gave; ``rows``: a bool mask or indices, None for all.
+
+        Raises ValueError if the state is of another world, batch size or settings.
+        """
+        for name, array in self.arrays.items():
+            if name not in state or tuple(state[name].shape) != tuple(array.shape):
+                found = tuple(state[name].shape) if name in state else "nothing"
+                raise ValueError(f"this state does not fit: {name} is to have shape {tuple(array.shape)}, found {found}")
+        where = slice(None) if rows is None else rows
+        for name, array in self.arrays.items():
+            array[where] = state[name][where]
+
+
+def action_bounds(space: gym.Space) -> tuple[np.ndarray, np.ndarray, str]:
+    """Lowest and highest allowed action of one agent, flat, and the dtype they are kept in.
+
+    Raises TypeError for a space other than bounded Box, Discrete, MultiDiscrete, MultiBinary.
+    """
+    if isinstance(space, gym.spaces.Box) and space.is_bounded():
+        return space.low.reshape(-1), space.high.reshape(-1), str(space.dtype)
+    if isinstance(space, gym.spaces.Discrete):
+        return np.array([space.start]), np.array([space.start + space.n - 1]), "int64"
+    if isinstance(space, gym.spaces.MultiDiscrete):
+        start = np.asarray(space.start).reshape(-1)
+        return start, start + space.nvec.reshape(-1) - 1, "int64"
+    if isinstance(space, gym.spaces.MultiBinary):
+        size = int(np.prod(space.shape))
+        return np.zeros(size, np.int64), np.ones(size, np.int64), "int64"
+    raise TypeError(f"a compiled world acts in a bounded Box, Discrete, MultiDiscrete or MultiBinary, not {space}")
+
+
+__all__ = ["DEVICES", "Batch", "Empty", "action_bounds"]
