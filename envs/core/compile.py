@@ -28,7 +28,7 @@ from numba.core import cgutils, types
 from numba.extending import intrinsic
 
 if TYPE_CHECKING:
-    from rewardscape.envs.core.world import Rules, World
+    from rewardscape.envs.core.world import Rules
 
 DEBUG = bool(numba.config.DISABLE_JIT)  # NUMBA_DISABLE_JIT=1: rules run as plain Python
 

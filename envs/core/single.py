@@ -94,7 +94,8 @@ class CompiledEnv(gym.Env):
         action = np.asarray(action)
         if action.shape != self._shape or action.dtype.kind not in "biuf":
             raise ValueError(
-                f"an action is to be numbers of shape {self._shape}, as in {self.action_space}; got {action.dtype} {action.shape}"
+                f"an action is to be numbers of shape {self._shape}, as in {self.action_space}; "
+                f"got {action.dtype} {action.shape}"
             )
         if action.dtype == self._raw.dtype:
             self._raw[...] = action

@@ -20,7 +20,9 @@ class Stepper:
     ``reward``: a preset's name, an expression, a YAML path, a `RewardLayer`, or None: then the increment of the objective.
     """
 
-    def __init__(self, rules: Rules, rows: int, reward: Any = None, device: str = "cpu", output: str | None = None, limit: int = 0):
+    def __init__(
+        self, rules: Rules, rows: int, reward: Any = None, device: str = "cpu", output: str | None = None, limit: int = 0
+    ):
         self.batch = Batch(rules, rows, device, limit)
         on_device = self.batch.device != "cpu" and not self.batch.simulated
         output = output or ("torch" if on_device else "numpy")

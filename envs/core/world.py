@@ -11,7 +11,7 @@ A world file declares four NamedTuples of arrays and three rules::
     @rule
     def reset(w, i): ...       # row i starts an episode: writes w.state, w.facts
     @rule
-    def step(w, i): ...        # row i has acted: reads w.action[i], writes w.state, w.facts, w.episode.objective and .terminated
+    def step(w, i): ...        # row i has acted: reads w.action[i], writes state, facts, episode.objective, .terminated
     @rule
     def observe(w, i): ...     # writes w.observation
 

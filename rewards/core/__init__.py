@@ -1,0 +1,1 @@
+"""Terms, expressions, layers and their names."""

@@ -1,0 +1,46 @@
+"""What it is worth: reward terms, expressions of them, and the layer that judges.
+
+Knows nothing of environments: facts go in, rewards come out. ``get_reward("gui-g2")`` is a published design;
+``0.5 * gaussian_point(alpha=0.5) + gate(fact("parsed"), hit, -1.0)`` one of your own.
+"""
+
+from rewardscape.rewards.core.arrays import array_namespace
+from rewardscape.rewards.core.facts import FACTS, Fact, declare_fact
+from rewardscape.rewards.core.layer import RewardLayer
+from rewardscape.rewards.core.nodes import (
+    Node,
+    RewardError,
+    clip,
+    fact,
+    gate,
+    lexicographic,
+    maximum,
+    mean_applicable,
+    minimum,
+    parse,
+    potential,
+    product,
+    scheduled,
+    where_applicable,
+)
+from rewardscape.rewards.core.registry import (
+    Preset,
+    as_expression,
+    get_reward,
+    list_presets,
+    load_terms,
+    read_yaml,
+    register_preset,
+    to_yaml,
+)
+from rewardscape.rewards.core.terms import TERMS, Term, term
+from rewardscape.rewards.general import objective_gain, step_cost, success, valid
+from rewardscape.rewards.gui import box_area, distance, format_reward, gaussian_coverage, gaussian_point, hit, iou
+
+__all__ = [
+    "FACTS", "TERMS", "Fact", "Node", "Preset", "RewardError", "RewardLayer", "Term",
+    "array_namespace", "as_expression", "box_area", "clip", "declare_fact", "distance", "fact", "format_reward", "gate",
+    "gaussian_coverage", "gaussian_point", "get_reward", "hit", "iou", "lexicographic", "list_presets", "load_terms",
+    "maximum", "mean_applicable", "minimum", "objective_gain", "parse", "potential", "product", "read_yaml",
+    "register_preset", "scheduled", "step_cost", "success", "term", "to_yaml", "valid", "where_applicable",
+]  # fmt: skip

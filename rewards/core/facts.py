@@ -1,0 +1,81 @@
+"""The fact vocabulary: what environments say happened. One name, one meaning, one unit across the whole suite."""
+
+from __future__ import annotations
+
+import difflib
+from typing import NamedTuple
+
+
+class Fact(NamedTuple):
+    """One fact. ``shape`` is the trailing shape (a name is an extent fixed by the world); leading axes are free."""
+
+    name: str
+    shape: tuple[int | str, ...]
+    dtype: str  # "bool", "int", "float", "any" (as the world's spaces say), "object" (one Python object a row)
+    unit: str
+    meaning: str
+
+
+FACTS: dict[str, Fact] = {}
+
+
+def declare_fact(name: str, shape: tuple[int | str, ...], dtype: str, unit: str, meaning: str) -> Fact:
+    """Add a fact to the vocabulary. Declaring the same fact twice is fine; another meaning for a known name is a ValueError."""
+    if not name.isidentifier() or name.startswith("previous_"):
+        raise ValueError(f"a fact's name is an identifier that does not begin with 'previous_', not {name!r}")
+    if dtype not in ("bool", "int", "float", "any", "object"):
+        raise ValueError(f"fact {name}: dtype={dtype!r}; allowed: bool, int, float, any, object")
+    fact = Fact(name, tuple(shape), dtype, unit, meaning)
+    if FACTS.setdefault(name, fact) != fact:
+        raise ValueError(f"the fact {name!r} is declared already, as {FACTS[name].meaning!r}")
+    return fact
+
+
+def known_fact(name: str) -> bool:
+    """Is ``name`` a declared fact, or ``previous_`` of one?"""
+    return name.removeprefix("previous_") in FACTS
+
+
+def require_fact(name: str, user: str) -> None:
+    """Raise ValueError unless ``name`` is known. ``user``: who asks, for the message."""
+    if not known_fact(name):
+        base = name.removeprefix("previous_")
+        close = difflib.get_close_matches(base, FACTS, 3, 0.5)
+        hint = f"; did you mean {', '.join(close)}?" if close else ""
+        raise ValueError(f"{user}: unknown fact {name!r}{hint} Add new ones with declare_fact(...).")
+
+
+def _declare(text: str) -> None:
+    for line in text.strip().splitlines():
+        name, shape, dtype, unit, meaning = (part.strip() for part in line.split("|"))
+        extents = tuple(int(e) if e.isdigit() else e for e in shape.split())
+        declare_fact(name, extents, dtype, unit, meaning)
+
+
+_declare("""
+    observation      |             | any    | -       | what the agent saw when it acted
+    next_observation |             | any    | -       | what the agent sees after the step
+    action           |             | any    | -       | the action taken, made safe: finite and in range
+    action_valid     |             | bool   | -       | was the action, as the agent gave it, finite and in range
+    terminated       |             | bool   | -       | the episode ended in this step, by its own rules
+    truncated        |             | bool   | -       | the episode was cut off after this step, by a time limit
+    step             |             | int    | steps   | steps taken in the episode
+    seed             |             | int    | -       | seed of the row
+    objective        |             | float  | [0, 1]  | the true score of the episode so far
+    predicted_point  | 2           | float  | px      | where the agent clicked (x, y); the centre of its box if it gave one
+    predicted_box    | 4           | float  | px      | the agent's box (x1, y1, x2, y2); its point twice if it gave a point
+    box_given        |             | bool   | -       | the agent gave a box, not only a point
+    confidence       |             | float  | [0, 1]  | the agent's stated confidence; 1 if it stated none
+    confidence_given |             | bool   | -       | the agent stated a confidence
+    proposals        | proposals 4 | float  | px      | boxes of regions the agent attended to before it acted
+    proposal_count   |             | int    | -       | how many of the proposals are given
+    target_box       | 4           | float  | px      | box of the element the instruction means (x1, y1, x2, y2)
+    element_boxes    | elements 4  | float  | px      | boxes of all elements of the screen
+    element_count    |             | int    | -       | how many of the element boxes are given
+    screen_size      | 2           | float  | px      | width and height of the screen
+    action_kind      |             | int    | -       | what the agent did: 0 nothing valid, 1 click, 2 other
+    parsed           |             | bool   | -       | the agent's output could be read as an action
+    format_valid     |             | bool   | -       | the agent's output had exactly the form asked for
+    instruction_index|             | int    | -       | which instruction of the episode was answered, from 0
+    completion       |             | object | text    | the agent's answer as text
+""")
