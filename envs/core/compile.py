@@ -154,7 +154,7 @@ def reset_rows(w, mask, low, high):
             observe(w, i)
 '''
 
-_CPU = '''
+_CPU = """
 
 @njit(error_model="numpy", nogil=True)
 def unpack(addresses, extents, reals):
@@ -187,9 +187,9 @@ def step_parallel(addresses, extents, reals, rows, limit, autoreset, chunks):
 def reset_parallel(addresses, extents, reals, mask, rows, chunks):
     for c in prange(chunks):
         reset_rows(unpack(addresses, extents, reals), mask, rows * c // chunks, rows * (c + 1) // chunks)
-'''
+"""
 
-_CUDA = '''
+_CUDA = """
 from numba import cuda
 
 
@@ -205,7 +205,7 @@ def reset_cuda(w, mask, rows):
     i = cuda.grid(1)
     if i < rows:
         reset_rows(w, mask, i, i + 1)
-'''
+"""
 
 
 def _import(thing: Any) -> tuple[str, str]:

@@ -56,9 +56,7 @@ class RewardLayer:
         available = set(available)
         missing = [name for name in self.expression.facts() if name.removeprefix("previous_") not in available]
         if missing:
-            users = {
-                name: next(str(node) for node in self.expression.walk() if name in node.own_facts()) for name in missing
-            }
+            users = {name: next(str(node) for node in self.expression.walk() if name in node.own_facts()) for name in missing}
             listed = "; ".join(f"{name} (for {user})" for name, user in users.items())
             close = sorted({m for name in missing for m in difflib.get_close_matches(name, available, 2, 0.6)})
             hint = f" It has {', '.join(close)}: rebind with .on(...)." if close else ""

@@ -15,6 +15,7 @@ A term under a weight of 0 is a metric: it is computed and recorded, but neither
 from __future__ import annotations
 
 import ast
+import itertools
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -398,6 +399,7 @@ def add(*values: Any) -> Node:
 
 def scale(weight: float, node: Node) -> Node:
     """``weight * node``; nested weights are multiplied out."""
+    node = node.as_node()
     if isinstance(node, Constant):
         return Constant(weight * node.value)
     if isinstance(node, Scale):
@@ -418,10 +420,12 @@ def multiply(first: Any, second: Any) -> Node:
         first, second = second, first
     if isinstance(first, Schedule):
         return ScheduledWeight(first, second)
-    parts: list[Node] = []
+    weight, parts = 1.0, []
     for node in (first, second):
+        if isinstance(node, Scale):
+            weight, node = weight * node.weight, node.node
         parts.extend(node.nodes if isinstance(node, Product) else [node])
-    return Product(tuple(parts))
+    return Product(tuple(parts)) if weight == 1.0 else Scale(weight, Product(tuple(parts)))
 
 
 def product(*values: Any) -> Node:
@@ -451,8 +455,7 @@ class Extremum(Node):
 
         def join(a: Any, b: Any) -> Any:
             if xp is not np:  # torch takes no numbers here
-                a, b = (v if hasattr(v, "dtype") else xp.full(context.shape, float(v)) for v in (a, b))
-                a, b = a.to(xp.float64), b.to(xp.float64)
+                a, b = (xp.asarray(v, dtype=xp.float64) for v in (a, b))
             return function(a, b)
 
         return _fold(self.nodes, context, join, math.inf if low else -math.inf)
@@ -526,7 +529,9 @@ class Gate(Node):
         value = xp.where(test, then, otherwise)
         if then_mask is not None or otherwise_mask is not None:
             every = xp.ones_like(test)
-            chosen = xp.where(test, every if then_mask is None else then_mask, every if otherwise_mask is None else otherwise_mask)
+            chosen = xp.where(
+                test, every if then_mask is None else then_mask, every if otherwise_mask is None else otherwise_mask
+            )
             applies = chosen if applies is None else applies & chosen
         return value, applies
 
@@ -700,7 +705,7 @@ def scheduled(*points: Any, kind: str = "linear") -> Schedule:
         kept = ()
     if kind not in ("linear", "cosine", "step"):
         raise ValueError(f"scheduled: kind={kind!r}; allowed: 'linear', 'cosine', 'step'")
-    if not kept or any(a[0] >= b[0] for a, b in zip(kept, kept[1:], strict=False)):
+    if not kept or any(a[0] >= b[0] for a, b in itertools.pairwise(kept)):
         raise ValueError(f"scheduled takes (steps, weight) points with increasing steps, not {points!r}")
     if not all(math.isfinite(weight) for _, weight in kept):
         raise ValueError(f"scheduled: weights are finite, not {points!r}")

@@ -52,7 +52,9 @@ class Term(Node):
             if choices and value not in choices:
                 raise ValueError(f"{self.name}: {name}={value!r}; allowed: {', '.join(map(repr, choices))}")
             kind: Any = (int, float) if type(default) is float else type(default)
-            if default is not None and (not isinstance(value, kind) or isinstance(value, bool) is not isinstance(default, bool)):
+            if default is not None and (
+                not isinstance(value, kind) or isinstance(value, bool) is not isinstance(default, bool)
+            ):
                 raise ValueError(f"{self.name}: {name}={value!r} is to be of type {type(default).__name__}")
         kept = tuple(sorted((n, v) for n, v in settings.items() if v != self.settings[n]))
         return TermNode(self.name, kept)

@@ -1,0 +1,48 @@
+"""``rewardscape``: the command line. Each command is a module of this folder with ``main(argv)``."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import os
+import sys
+
+import rewardscape
+
+COMMANDS = {
+    "envs": "the worlds, or one world's observation, actions, settings and facts",
+    "rewards": "the rewards: presets and terms, or one's formula, settings, facts and source",
+}
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one command. Returns the exit code: 0, 1 (a check failed), or 2 (wrong usage, told in one line)."""
+    argv = sys.argv[1:] if argv is None else argv
+    if not argv or argv[0] in ("-h", "--help", "help"):
+        print("usage: rewardscape COMMAND ...      (rewardscape COMMAND --help tells more)\n")
+        for name, line in COMMANDS.items():
+            print(f"  {name:<12}{line}")
+        return 0
+    if argv[0] == "--version":
+        print(rewardscape.__version__)
+        return 0
+    name, rest = argv[0], argv[1:]
+    if name not in COMMANDS:
+        close = difflib.get_close_matches(name, COMMANDS, 2, 0.4)
+        hint = f"did you mean {' or '.join(close)}?" if close else f"there are: {', '.join(COMMANDS)}"
+        print(f"error: unknown command {name!r}; {hint}", file=sys.stderr)
+        return 2
+    try:
+        return importlib.import_module(f"rewardscape.scripts.{name}").main(rest) or 0
+    except (ValueError, FileNotFoundError, ModuleNotFoundError) as error:
+        if os.environ.get("REWARDSCAPE_DEBUG"):
+            raise
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except BrokenPipeError:
+        sys.stdout = None  # type: ignore[assignment]
+        return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,72 @@
+"""``rewardscape rewards [NAME]``: what rewards there are."""
+
+from __future__ import annotations
+
+import argparse
+
+from rewardscape.rewards import FACTS, TERMS, Term, as_expression, list_presets, load_terms
+
+
+def main(argv: list[str]) -> int:
+    parser = argparse.ArgumentParser(prog="rewardscape rewards", description=__doc__)
+    parser.add_argument("name", nargs="?", help="a preset, a term, an expression, or a YAML file")
+    name = parser.parse_args(argv).name
+    load_terms()
+    print(overview() if name is None else describe(name))
+    return 0
+
+
+def overview() -> str:
+    """All presets and terms, a line each."""
+    lines = ["presets (a published design each):"]
+    lines += [f"  {name:<20}{preset.title}" for name, preset in sorted(list_presets().items())]
+    lines += ["", "terms (what expressions are made of):"]
+    lines += [f"  {name:<20}{_first_line(made)}" for name, made in sorted(TERMS.items())]
+    return "\n".join([*lines, "", "rewardscape rewards NAME tells formula, settings, facts and source."])
+
+
+def describe(name: str) -> str:
+    """Formula, settings, facts and source of a preset, a term, an expression or a YAML file. ValueError if unknown."""
+    presets = list_presets()
+    if name in TERMS and name not in presets:
+        return "\n".join(_term_lines(TERMS[name]))
+    node = as_expression(name)
+    lines = []
+    if name in presets:
+        preset = presets[name]
+        lines += [preset.title, "", f"  source      {preset.source}", f"  formula     {preset.formula}"]
+        if preset.notes:
+            lines.append(f"  notes       {preset.notes}")
+    lines += [f"  expression  {node}", "", "facts needed:", *_fact_lines(node.facts())]
+    if node.optional_facts():
+        lines += ["", "facts used where a world has them:", *_fact_lines(node.optional_facts())]
+    for term_name in dict.fromkeys(n.term for n in node.walk() if hasattr(n, "term")):
+        lines += ["", *_term_lines(TERMS[term_name])]
+    return "\n".join(lines)
+
+
+def _term_lines(made: Term) -> list[str]:
+    lines = [f"{made.name}({', '.join((*made.facts_needed, *(f'{f}?' for f in made.facts_optional)))})"]
+    lines += [f"    {line}" if line else "" for line in made.doc.splitlines()]
+    if made.bounds:
+        lines.append(f"    range: {made.bounds[0]} to {made.bounds[1]}")
+    for setting, default in made.settings.items():
+        allowed = f", of {', '.join(map(repr, made.choices[setting]))}" if setting in made.choices else ""
+        lines.append(f"    setting: {setting}={default!r}{allowed}")
+    if made.source:
+        lines.append(f"    source: {made.source}")
+    return lines
+
+
+def _fact_lines(names: tuple[str, ...]) -> list[str]:
+    lines = []
+    for name in names:
+        fact = FACTS[name.removeprefix("previous_")]
+        before = ", one step earlier" if name.startswith("previous_") else ""
+        unit = "" if fact.unit == "-" else f" [{fact.unit}]"
+        lines.append(f"    {name:<18}{fact.meaning}{before}{unit}")
+    return lines
+
+
+def _first_line(made: Term) -> str:
+    return made.doc.splitlines()[0] if made.doc else ""

@@ -1,0 +1,88 @@
+"""Numbers from the sources, and what must hold of every term."""
+
+import math
+
+import numpy as np
+import pytest
+
+from rewardscape.rewards import box_area, distance, gaussian_coverage, gaussian_point, hit, iou
+
+TARGET = np.array([100.0, 100, 200, 140])
+PREDICTED = np.array([110.0, 110, 190, 150])
+
+
+def test_gui_g2_catalogue_row_1():
+    point, coverage = gaussian_point.compute(PREDICTED, TARGET), gaussian_coverage.compute(PREDICTED, TARGET)
+    assert point == pytest.approx(math.exp(-0.125), abs=1e-12) and point == pytest.approx(0.8825, abs=5e-5)
+    assert coverage == pytest.approx(0.9573, abs=5e-5) and point + coverage == pytest.approx(1.8398, abs=5e-5)
+    assert gaussian_point.compute(TARGET, TARGET) + gaussian_coverage.compute(TARGET, TARGET) == pytest.approx(2, abs=1e-12)
+    assert coverage == pytest.approx(gaussian_coverage.compute(TARGET, PREDICTED), abs=1e-12)
+    wide = PREDICTED + np.array([-40.0, 0, 60, 0])
+    assert gaussian_point.compute(wide, TARGET) != pytest.approx(gaussian_point.compute(TARGET, wide), abs=1e-3)
+
+
+def test_coverage_is_the_overlap_of_the_gaussians():
+    """The Bhattacharyya coefficient is the integral of sqrt(p q): summed on a grid."""
+    x, y = np.meshgrid(np.arange(-200, 500, 1.0), np.arange(-100, 350, 1.0))
+
+    def density(box):
+        sx, sy = (box[2] - box[0]) / 2, (box[3] - box[1]) / 2
+        cx, cy = (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
+        return np.exp(-0.5 * (((x - cx) / sx) ** 2 + ((y - cy) / sy) ** 2)) / (2 * np.pi * sx * sy)
+
+    assert np.sqrt(density(PREDICTED) * density(TARGET)).sum() == pytest.approx(
+        gaussian_coverage.compute(PREDICTED, TARGET), abs=2e-3
+    )
+
+
+def test_iou_catalogue_row_12():
+    assert iou.compute(PREDICTED, TARGET) == pytest.approx(0.5)
+    assert iou.compute(TARGET, TARGET) == 1 and iou.compute(TARGET, TARGET + 1000) == 0
+
+
+@pytest.mark.parametrize("term", [hit, iou, gaussian_point, gaussian_coverage, distance, box_area], ids=lambda t: t.name)
+class TestEvery:
+    def arguments(self, term, shape=(), seed=0):
+        rng = np.random.default_rng(seed)
+        corner = rng.uniform(0, 500, (*shape, 2, 2))
+        boxes = np.concatenate([corner, corner + rng.uniform(0, 200, (*shape, 2, 2))], -1)
+        values = {
+            "predicted_box": boxes[..., 0, :],
+            "target_box": boxes[..., 1, :],
+            "predicted_point": corner[..., 0, :],
+            "screen_size": np.broadcast_to([800.0, 700.0], (*shape, 2)),
+        }
+        return [values[name] for name in term.facts_needed]
+
+    def test_bounds_and_leading_axes(self, term):
+        arguments = self.arguments(term, (7, 5))
+        values = term.compute(*arguments)
+        assert values.shape == (7, 5)
+        assert (values >= term.bounds[0]).all() and (values <= term.bounds[1] + 1e-12).all()
+        for i, j in ((0, 0), (6, 4)):
+            assert term.compute(*(a[i, j] for a in arguments)) == pytest.approx(values[i, j], abs=1e-12)
+        np.testing.assert_array_equal(term.compute(*(a[::-1] for a in arguments)), values[::-1])
+
+    def test_unreadable_output_is_paid_nothing(self, term):
+        arguments = self.arguments(term, (6,))
+        assert not term.compute(*arguments, np.zeros(6, bool)).any()
+
+    def test_boxes_without_area_are_finite(self, term):
+        arguments = [np.zeros((3, a.shape[-1])) for a in self.arguments(term, (3,))]
+        if "screen_size" in term.facts_needed:
+            arguments[-1] = np.ones((3, 2))
+        for variant in [{"variant": v} for v in term.choices.get("variant", ())] or [{}]:
+            assert np.isfinite(term.compute(*arguments, **variant)).all()
+
+    def test_arguments_are_left_alone(self, term):
+        arguments = self.arguments(term, (4,))
+        before = [a.copy() for a in arguments]
+        term.compute(*arguments)
+        for a, b in zip(arguments, before, strict=True):
+            np.testing.assert_array_equal(a, b)
+
+
+def test_point_reward_falls_with_the_distance():
+    steps = np.arange(0, 200, 5.0)
+    boxes = TARGET + steps[:, None] * np.array([1.0, 0, 1, 0])
+    assert (np.diff(gaussian_point.compute(boxes, np.broadcast_to(TARGET, boxes.shape))) < 0).all()
