@@ -74,6 +74,14 @@ def fields(group: type) -> dict[str, tuple[str, tuple[int | str, ...]]]:
     return found
 
 
+def joined(name: str, module: str, *groups: type) -> type:
+    """A NamedTuple with the fields of all ``groups``, to be assigned to ``name`` at the top level of ``module``."""
+    entries = [entry for group in groups for entry in get_type_hints(group, include_extras=True).items()]
+    made = NamedTuple(name, entries)  # type: ignore[misc]
+    made.__module__ = module  # Numba's cache pickles the type by reference
+    return made
+
+
 class Rules:
     """One world under given settings: its groups of arrays, its three rules, its spaces. Subclass it, one class a world.
 
