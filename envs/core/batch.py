@@ -10,6 +10,7 @@ import numpy as np
 
 from rewardscape.envs.core import compile as compiling
 from rewardscape.envs.core.engine import Bounds
+from rewardscape.envs.core.handle import layout
 from rewardscape.envs.core.world import Empty, Episode, Rules, World, fields
 
 DEVICES = ("cpu", "cuda")
@@ -106,21 +107,16 @@ class Batch:
     # ----------------------------------------------------------------------------------------------------------- kernels
 
     def _compile(self) -> None:
-        groups = self.world._asdict()
-        self.module = compiling.generate(self.rules, groups, self.bounds)
+        words: list[int] = []
+        self._held: list[np.ndarray] = []  # their addresses are in the table
+        host = self.world if not self._tensors else _host(self.world)
+        limits = self.bounds if not self._tensors else _host(self.bounds)
+        world, bounds = layout(host, words, self._held), layout(limits, words, self._held)
+        self.module = compiling.generate(self.rules, world, bounds)
         if self.device != "cpu":
             self._cuda = compiling.generate_cuda(self.module)
             return
-        arrays: list[np.ndarray] = []
-        for name, group in groups.items():
-            if name != "settings":
-                arrays.extend(group if isinstance(group, tuple) else [group])
-        arrays.extend(self.bounds)
-        self._held = arrays  # their addresses are in the table
-        self._addresses = np.array([a.ctypes.data for a in arrays], np.int64)
-        self._extents = np.array([extent for a in arrays for extent in a.shape] or [0], np.int64)
-        self._reals = np.array([float(v) for v in self.rules.settings] or [0.0], np.float64)
-        self._table = (self._addresses, self._extents, self._reals)
+        self._table = np.array(words, np.int64)
         self._chunks = 0
         if self.rows >= self.rules.parallel_from and not compiling.DEBUG:
             import numba
@@ -137,9 +133,9 @@ class Batch:
             with np.errstate(over="ignore"):  # the hash of a draw wraps around
                 self.module.step_rows(self.world, self.bounds, 0, self.rows, self.limit, autoreset)
         elif self._chunks:
-            self._step_parallel(*self._table, self.rows, self.limit, autoreset, self._chunks)
+            self._step_parallel(self._table, self.rows, self.limit, autoreset, self._chunks)
         else:
-            self._step_serial(*self._table, self.rows, self.limit, autoreset)
+            self._step_serial(self._table, self.rows, self.limit, autoreset)
 
     def reset(self, mask: Any) -> None:
         """Open the episode (seed, index) of every row where ``mask`` (bool ``[rows]``) is True."""
@@ -149,9 +145,9 @@ class Batch:
             with np.errstate(over="ignore"):
                 self.module.reset_rows(self.world, mask, 0, self.rows)
         elif self._chunks:
-            self.module.reset_parallel(*self._table, mask, self.rows, self._chunks)
+            self.module.reset_parallel(self._table, mask, self.rows, self._chunks)
         else:
-            self.module.reset_serial(*self._table, mask, self.rows)
+            self.module.reset_serial(self._table, mask, self.rows)
 
     def _launch(self, kernel: Any, *arguments: Any) -> None:
         threads = 1 if self.simulated else 128
@@ -181,6 +177,14 @@ class Batch:
         where = slice(None) if rows is None else rows
         for name, array in self.arrays.items():
             array[where] = state[name][where]
+
+
+def _host(group: Any) -> Any:
+    """A NamedTuple of device arrays with empty NumPy arrays of the same kind in their place: enough to lay out."""
+    parts = (
+        _host(v) if isinstance(v, tuple) else np.empty((0,) * v.ndim, v.dtype) if hasattr(v, "ndim") else v for v in group
+    )
+    return type(group)(*parts)
 
 
 def action_bounds(space: gym.Space) -> tuple[np.ndarray, np.ndarray, str]:
