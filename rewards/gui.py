@@ -43,7 +43,8 @@ def distance(predicted_point, target_box, screen_size, parsed=None):
     """
     xp = array_namespace(predicted_point)
     offset = predicted_point - centre(target_box)
-    share = xp.sum(offset * offset, axis=-1) / xp.sum(screen_size * screen_size, axis=-1)
+    squared, diagonal = offset * offset, screen_size * screen_size
+    share = (squared[..., 0] + squared[..., 1]) / (diagonal[..., 0] + diagonal[..., 1])
     return _read(1.0 - xp.sqrt(xp.clip(share, 0.0, 1.0)), parsed)
 
 
@@ -78,13 +79,10 @@ def gaussian_point(predicted_box, target_box, parsed=None, *, alpha: float = 0.5
     """
     xp = array_namespace(predicted_box)
     sigma = alpha * sides(target_box)
-    offset = centre(predicted_box) - centre(target_box)
-    degenerate = sigma == 0
-    if degenerate.any():
-        sigma = xp.where(degenerate, 1.0, sigma)
-        parsed = ~degenerate[..., 0] & ~degenerate[..., 1] & (True if parsed is None else parsed)
-    scaled = offset / sigma
-    value = xp.exp(-0.5 * xp.sum(scaled * scaled, axis=-1))
+    area = sigma[..., 0] * sigma[..., 1]
+    scaled = (centre(predicted_box) - centre(target_box)) / (sigma + 1e-12 * (sigma == 0))
+    squared = scaled * scaled
+    value = xp.exp(-0.5 * (squared[..., 0] + squared[..., 1])) * (area != 0)
     return _read(xp.round(value, decimals=3) if variant == "code" else value, parsed)
 
 
@@ -105,18 +103,16 @@ def gaussian_coverage(
     predicted, target = alpha * sides(predicted_box), alpha * sides(target_box)
     offset = centre(predicted_box) - centre(target_box)
     mean = 0.5 * (predicted * predicted + target * target)
+    determinant = mean[..., 0] * mean[..., 1]
+    flat = determinant == 0
+    product = predicted * target
+    areas = product[..., 0] * product[..., 1]
+    distances = offset * offset / (mean + (1e-8 if variant == "code" else 1e-12 * (mean == 0)))
+    near = xp.exp(-0.125 * (distances[..., 0] + distances[..., 1]))
     if variant == "code":
-        exponent = xp.sum(offset * offset / (mean + 1e-8), axis=-1) / 8
-        areas = predicted[..., 0] * predicted[..., 1] * target[..., 0] * target[..., 1]
-        determinant = mean[..., 0] * mean[..., 1]
-        safe = xp.where(determinant > 0, determinant, 1.0)
-        value = xp.exp(-exponent) * xp.sqrt(xp.sqrt(areas * areas + 1e-8) / safe)
-        return _read(xp.round(xp.where(determinant > 0, value, 0.0), decimals=3), parsed)
-    flat = mean == 0
-    if flat.any():
-        mean = xp.where(flat, 1.0, mean)
-    overlap = xp.sqrt(xp.abs(xp.prod(predicted * target / mean, axis=-1)))
-    return _read(overlap * xp.exp(xp.sum(offset * offset / mean, axis=-1) / -8), parsed)
+        overlap = xp.sqrt(xp.sqrt(areas * areas + 1e-8) / (determinant + flat))
+        return _read(xp.round(near * overlap * ~flat, decimals=3), parsed)
+    return _read(near * xp.sqrt(xp.abs(areas) / (determinant + flat)), parsed)
 
 
 @term(bounds=(0, 1))

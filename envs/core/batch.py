@@ -181,9 +181,7 @@ class Batch:
 
 def _host(group: Any) -> Any:
     """A NamedTuple of device arrays with empty NumPy arrays of the same kind in their place: enough to lay out."""
-    parts = (
-        _host(v) if isinstance(v, tuple) else np.empty((0,) * v.ndim, v.dtype) if hasattr(v, "ndim") else v for v in group
-    )
+    parts = (_host(v) if isinstance(v, tuple) else np.empty((0,) * v.ndim, v.dtype) if hasattr(v, "ndim") else v for v in group)
     return type(group)(*parts)
 
 

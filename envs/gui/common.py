@@ -286,4 +286,16 @@ class GUIRules(Rules):
         return "\n".join(lines)
 
 
-__all__ = ["ACTIONS", "ATTEND", "BOX", "CONFIDENCE", "OBSERVATIONS", "POINT", "GUIRules", "LazyTexts", "Task", "answer", "pay_attention"]
+__all__ = [
+    "ACTIONS",
+    "ATTEND",
+    "BOX",
+    "CONFIDENCE",
+    "OBSERVATIONS",
+    "POINT",
+    "GUIRules",
+    "LazyTexts",
+    "Task",
+    "answer",
+    "pay_attention",
+]

@@ -27,7 +27,9 @@ from rewardscape.envs.gui.layout import (
 )
 
 PIECES = 8  # phrases of an instruction at most
-_CLICK, _OPEN, _TYPE, _TOGGLE, _DRAG = (words.VERB_PHRASE + words.VERBS.index(v) for v in ("click", "open", "type into", "toggle", "drag"))
+_CLICK, _OPEN, _TYPE, _TOGGLE, _DRAG = (
+    words.VERB_PHRASE + words.VERBS.index(v) for v in ("click", "open", "type into", "toggle", "drag")
+)
 _THE, _IN_THE = words.VERB_PHRASE + words.VERBS.index("the"), words.VERB_PHRASE + words.VERBS.index("in the")
 _ICON = words.VERB_PHRASE + words.VERBS.index("icon")
 _ROLE, _ORDINAL, _ORDINALS = words.ROLE_PHRASE, words.ORDINAL_PHRASE, len(words.ORDINALS)
@@ -300,4 +302,3 @@ class GUIGrounding(GUIRules):
         canvas = np.zeros((1, self.settings.height, self.settings.width, 3), np.uint8)
         draw_screen(world, row, canvas, 0)
         return canvas[0]
-

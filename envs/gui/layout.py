@@ -7,7 +7,6 @@ Everything is drawn from the row's own randomness. Sizes follow the row's ``dens
 
 from __future__ import annotations
 
-
 from rewardscape.envs.core import chance, integer, rule, uniform
 from rewardscape.envs.gui.vocabulary import ROLE_ID, STATE_BIT
 from rewardscape.envs.gui.words import KIND, KIND_COUNT, KIND_START
@@ -171,9 +170,7 @@ def panel(w, i, x1, y1, x2, y2, parent):
         u = integer(w, i, 0, 10)
         if character == 0 and u < 7:
             list_item(w, i, x1, y1, x2, y1 + row, parent)
-        elif character == 1 and u < 7:
-            control(w, i, x1, y1, x2, y1 + row, parent)
-        elif u < 3:
+        elif (character == 1 and u < 7) or u < 3:
             control(w, i, x1, y1, x2, y1 + row, parent)
         elif u < 5:
             list_item(w, i, x1, y1, x2, y1 + row, parent)
@@ -237,7 +234,9 @@ def desktop(w, i):
         columns = max(columns, 2)
     left = 0
     for k in range(columns):
-        right = width if k == columns - 1 else left + (width - left) // (columns - k) + integer(w, i, -width // 20, width // 20 + 1)
+        right = (
+            width if k == columns - 1 else left + (width - left) // (columns - k) + integer(w, i, -width // 20, width // 20 + 1)
+        )
         bottom = height - 1
         if height - top > 12 * row and chance(w, i, 0.5):  # two, one above the other
             middle = top + (height - top) * integer(w, i, 40, 61) // 100
@@ -373,5 +372,3 @@ def targets(w, i):
         if is_target(w, i, n):
             found += 1
     return found
-
-

@@ -46,7 +46,10 @@ def cross(picture: np.ndarray, point: Any, colour: tuple[int, int, int], radius:
     height, width = picture.shape[:2]
     for grow, shade in ((1, (255, 255, 255)), (0, colour)):
         for dx, dy in ((radius, grow + 1), (grow + 1, radius)):
-            ys, xs = slice(max(y - dy, 0), max(min(y + dy + 1, height), 0)), slice(max(x - dx, 0), max(min(x + dx + 1, width), 0))
+            ys, xs = (
+                slice(max(y - dy, 0), max(min(y + dy + 1, height), 0)),
+                slice(max(x - dx, 0), max(min(x + dx + 1, width), 0)),
+            )
             picture[ys, xs] = shade
 
 

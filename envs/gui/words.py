@@ -63,9 +63,39 @@ TITLE = (
     "Shipping", "Payment", "Sign in", "Welcome", "Feedback", "Confirm order", "Choose seats", "Rename file", "Add column", "Filter rows",
     "Chart options", "Timeline", "Mixer", "Effects rack", "Transport", "Explorer", "Problems", "Output", "Terminal pane",
 )  # fmt: skip
-_FIRST = ("Ada", "Bo", "Chidi", "Dalia", "Emre", "Femi", "Gita", "Hana", "Ivo", "Jun", "Kofi", "Lena", "Mira", "Nils", "Olga", "Paco")
+_FIRST = (
+    "Ada",
+    "Bo",
+    "Chidi",
+    "Dalia",
+    "Emre",
+    "Femi",
+    "Gita",
+    "Hana",
+    "Ivo",
+    "Jun",
+    "Kofi",
+    "Lena",
+    "Mira",
+    "Nils",
+    "Olga",
+    "Paco",
+)
 _LAST = ("Abe", "Baros", "Costa", "Diaz", "Ek", "Fofana", "Gupta", "Holm", "Ito", "Jansen", "Kaya", "Li", "Moreau", "Novak")
-_STEM = ("budget", "report", "invoice", "minutes", "photo", "sketch", "thesis", "recipe", "backup", "contract", "slides", "survey")
+_STEM = (
+    "budget",
+    "report",
+    "invoice",
+    "minutes",
+    "photo",
+    "sketch",
+    "thesis",
+    "recipe",
+    "backup",
+    "contract",
+    "slides",
+    "survey",
+)
 _ENDING = (".pdf", ".txt", ".csv", ".png", ".doc", ".zip")
 _PLACE = (
     "Lisbon", "Osaka", "Nairobi", "Quito", "Oslo", "Hanoi", "Lagos", "Porto", "Cairo", "Lima", "Perth", "Turin", "Gdansk", "Izmir",

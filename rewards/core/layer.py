@@ -127,7 +127,7 @@ class RewardLayer:
     def _checked(self, reward: Any, context: Context) -> Any:
         """The reward if it is finite; else an error, or on a device 0 and a count."""
         if context.xp is np or reward.device.type == "cpu":
-            total = float(reward.sum())
+            total = reward.item() if math.prod(reward.shape) == 1 else float(reward.sum())
             if math.isfinite(total):
                 return reward
             bad = ~context.xp.isfinite(reward)
