@@ -12,6 +12,9 @@ from rewardscape.rewards.core.arrays import array_namespace
 from rewardscape.rewards.core.terms import term
 
 
+_TINY = 1e-28  # px², in place of a squared side of 0; finite in float32 also after division
+
+
 def centre(box: Any) -> Any:
     """Centres ``[..., 2]`` of boxes ``[..., 4]``."""
     return 0.5 * (box[..., :2] + box[..., 2:])
@@ -20,6 +23,11 @@ def centre(box: Any) -> Any:
 def sides(box: Any) -> Any:
     """Widths and heights ``[..., 2]`` of boxes ``[..., 4]``; negative where the corners are swapped."""
     return box[..., 2:] - box[..., :2]
+
+
+def _corner_sums(box: Any) -> Any:
+    """Twice the centres."""
+    return box[..., :2] + box[..., 2:]
 
 
 def _read(value: Any, parsed: Any) -> Any:
@@ -77,12 +85,12 @@ def gaussian_point(predicted_box, target_box, parsed=None, *, alpha: float = 0.5
     ``exp(-½ [(Δx/σx)² + (Δy/σy)²])`` with σ = ``alpha`` times the target's width and height. Shape ``[...]``, range [0, 1];
     0 for a target without area. ``variant="code"`` rounds to 3 decimals, as the released code does.
     """
+    # few array operations: for one environment they are most of a step. Without area the quotient is huge, the value 0
     xp = array_namespace(predicted_box)
-    sigma = alpha * sides(target_box)
-    area = sigma[..., 0] * sigma[..., 1]
-    scaled = (centre(predicted_box) - centre(target_box)) / (sigma + 1e-12 * (sigma == 0))
-    squared = scaled * scaled
-    value = xp.exp(-0.5 * (squared[..., 0] + squared[..., 1])) * (area != 0)
+    size = sides(target_box)
+    twice = _corner_sums(predicted_box - target_box)
+    scaled = (twice * twice + 1e-18) / xp.maximum(size * size, _TINY)
+    value = xp.exp(-0.125 / alpha**2 * (scaled[..., 0] + scaled[..., 1]))
     return _read(xp.round(value, decimals=3) if variant == "code" else value, parsed)
 
 
@@ -100,19 +108,19 @@ def gaussian_coverage(
     more than 1; where the code's value is infinite (both boxes flat along one axis) this pays 0.
     """
     xp = array_namespace(predicted_box)
-    predicted, target = alpha * sides(predicted_box), alpha * sides(target_box)
-    offset = centre(predicted_box) - centre(target_box)
-    mean = 0.5 * (predicted * predicted + target * target)
-    determinant = mean[..., 0] * mean[..., 1]
-    flat = determinant == 0
-    product = predicted * target
-    areas = product[..., 0] * product[..., 1]
-    distances = offset * offset / (mean + (1e-8 if variant == "code" else 1e-12 * (mean == 0)))
-    near = xp.exp(-0.125 * (distances[..., 0] + distances[..., 1]))
+    predicted, target = sides(predicted_box), sides(target_box)
+    twice = _corner_sums(predicted_box - target_box)
+    summed, product = predicted * predicted + target * target, predicted * target  # S = alpha² / 2 * summed
     if variant == "code":
-        overlap = xp.sqrt(xp.sqrt(areas * areas + 1e-8) / (determinant + flat))
-        return _read(xp.round(near * overlap * ~flat, decimals=3), parsed)
-    return _read(near * xp.sqrt(xp.abs(areas) / (determinant + flat)), parsed)
+        near = twice * twice / (0.5 * alpha**2 * summed + 1e-8)
+        areas, determinant = product[..., 0] * product[..., 1], 0.25 * summed[..., 0] * summed[..., 1]
+        flat = determinant == 0
+        overlap = xp.sqrt(xp.sqrt(areas * areas + 1e-8 / alpha**8) / (determinant + flat)) * ~flat
+        return _read(xp.round(xp.exp(-0.03125 * (near[..., 0] + near[..., 1])) * overlap, decimals=3), parsed)
+    summed = xp.maximum(summed, _TINY)
+    near, overlap = twice * twice / summed, product / summed
+    value = xp.exp(-0.0625 / alpha**2 * (near[..., 0] + near[..., 1])) * xp.sqrt(xp.abs(overlap[..., 0] * overlap[..., 1]))
+    return _read(2.0 * value, parsed)
 
 
 @term(bounds=(0, 1))

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from rewardscape.rewards.core.arrays import array_namespace, copy_of, write_rows
+from rewardscape.rewards.core.facts import FACTS
 from rewardscape.rewards.core.nodes import Context, Node, Potential, RewardError, Schedule, TermNode, as_node, parse
 
 
@@ -35,6 +36,7 @@ class RewardLayer:
         self._previous_names = tuple(name for name in facts if name.startswith("previous_"))
         self._starting = [node for node in self.expression.walk() if type(node).start is not Node.start]
         self._reference = next((name for name in self.expression.facts() if not name.startswith("previous_")), "terminated")
+        self._features = len(FACTS[self._reference].shape)
         self._scheduled = any(isinstance(node, Schedule) for node in self.expression.walk())
         self._previous: dict[str, Any] = {}
         self._state: dict[str, Any] = {}
@@ -103,12 +105,10 @@ class RewardLayer:
 
     def _context(self, facts: dict[str, Any]) -> Context:
         reference = facts[self._reference]
-        if hasattr(reference, "shape"):
-            from rewardscape.rewards.core.facts import FACTS
-
-            declared = FACTS[self._reference].shape
-            shape = tuple(reference.shape[: reference.ndim - len(declared)])
-            xp = array_namespace(reference)
+        if type(reference) is np.ndarray:
+            shape, xp = reference.shape[: reference.ndim - self._features], np
+        elif hasattr(reference, "shape"):
+            shape, xp = tuple(reference.shape[: reference.ndim - self._features]), array_namespace(reference)
         else:  # a list with one Python object a row
             shape, xp = (len(reference),), np
             if any("torch" in type(fact).__module__ for fact in facts.values()):
@@ -127,7 +127,7 @@ class RewardLayer:
     def _checked(self, reward: Any, context: Context) -> Any:
         """The reward if it is finite; else an error, or on a device 0 and a count."""
         if context.xp is np or reward.device.type == "cpu":
-            total = reward.item() if math.prod(reward.shape) == 1 else float(reward.sum())
+            total = reward.item() if context.shape == (1,) else float(reward.sum())
             if math.isfinite(total):
                 return reward
             bad = ~context.xp.isfinite(reward)

@@ -19,6 +19,7 @@ import itertools
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -214,6 +215,13 @@ class TermNode(Node):
 
         return find_term(self.term)
 
+    @cached_property
+    def _call(self) -> tuple[Any, list[str], list[str], dict[str, Any]]:
+        """The term, the facts it is called with, its settings: looked up once, because every step needs them."""
+        made, bound = self._definition(), dict(self.bindings)
+        needed, optional = ([bound.get(n, n) for n in names] for names in (made.facts_needed, made.facts_optional))
+        return made, needed, optional, dict(self.settings)
+
     def own_facts(self) -> tuple[str, ...]:
         bound = dict(self.bindings)
         made = self._definition()
@@ -231,15 +239,15 @@ class TermNode(Node):
         name = self.label or self.term
         if name in context.done:
             return context.done[name]
-        made, facts = self._definition(), context.facts
-        bound = dict(self.bindings)
+        made, needed, optional, settings = self._call
+        facts = context.facts
+        failed = None
         try:
-            columns = [facts[bound.get(n, n)] for n in made.facts_needed]
-            columns += [facts.get(bound.get(n, n)) for n in made.facts_optional]
+            columns = [facts[fact] for fact in needed] + [facts.get(fact) for fact in optional]
             if made.rowwise:
-                value, failed = _rowwise(made, columns, dict(self.settings), context, name)
+                value, failed = _rowwise(made, columns, settings, context, name)
             else:
-                value, failed = made.__wrapped__(*columns, **dict(self.settings)), None
+                value = made.__wrapped__(*columns, **settings)
         except RewardError:
             raise
         except Exception as error:
