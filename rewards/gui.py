@@ -11,7 +11,6 @@ from typing import Any, Literal
 from rewardscape.rewards.core.arrays import array_namespace
 from rewardscape.rewards.core.terms import term
 
-
 _TINY = 1e-28  # px², in place of a squared side of 0; finite in float32 also after division
 
 

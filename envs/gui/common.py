@@ -71,7 +71,7 @@ class Observation(NamedTuple):
 class Task(NamedTuple):
     """Part of every GUI world's state: the instructions of the episode's screen."""
 
-    target_box: Annotated[Array, "float32", "instructions", 4]  # canvas pixels
+    target_box: Annotated[Array, "float32", "instructions", 4]  # pixels of the screen
     current: Annotated[Array, "int32"]  # instruction to be answered next
     hits: Annotated[Array, "int32"]
     zoom: Annotated[Array, "float32"]
@@ -85,9 +85,8 @@ def pay_attention(w, i, first):
     """Facts about the instruction to be answered next; ``first``: at a reset, when nothing has been predicted."""
     s, f = w.state, w.facts
     k = s.current[i]
-    zoom = s.zoom[i]
     for j in range(4):
-        f.target_box[i, j] = (s.target_box[i, k, j] - s.offset[i, j % 2]) / zoom
+        f.target_box[i, j] = s.target_box[i, k, j]
     f.instruction_index[i] = k
     if first:
         for j in range(4):
@@ -236,7 +235,7 @@ class GUIRules(Rules):
     def expert(self, world: World, row: int) -> np.ndarray:
         """The centre of the current target (or the target's box), as an action."""
         s, size = world.state, np.array([self.settings.width, self.settings.height] * 2, np.float32)
-        box = 2 * s.target_box[row, s.current[row]] / size - 1
+        box = 2 * self.on_canvas(world, row, s.target_box[row, s.current[row]]) / size - 1
         centre = (box[:2] + box[2:]) / 2
         kind = self.settings.action
         if kind == BOX:
@@ -246,6 +245,10 @@ class GUIRules(Rules):
         if kind == ATTEND:
             return np.concatenate([np.tile(box, self.settings.proposals), centre]).astype(np.float32)
         return centre.astype(np.float32)
+
+    def on_canvas(self, world: World, row: int, box: np.ndarray) -> np.ndarray:
+        """A box of the screen in pixels of the canvas."""
+        return box * world.state.zoom[row] + np.tile(world.state.offset[row], 2)
 
     def screen(self, world: World, row: int) -> np.ndarray:
         """The canvas of a row, uint8 ``[height, width, 3]``."""
@@ -261,8 +264,7 @@ class GUIRules(Rules):
         scale = max(1, -(-480 // size[0]))
         picture = enlarge(self.screen(world, row), scale, field)
         shown = f.instruction_index[row]
-        zoom, left_top = s.zoom[row], np.tile(s.offset[row], 2)
-        outline(picture, (f.target_box[row] * zoom + left_top) * scale, (40, 170, 70))
+        outline(picture, self.on_canvas(world, row, f.target_box[row]) * scale, (40, 170, 70))
         strip = self.instruction(world, row, shown)
         if s.clicked[row]:
             outline(picture, s.click[row] * scale, (214, 50, 40))

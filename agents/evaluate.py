@@ -1,0 +1,174 @@
+"""How good an agent is: objective with an interval, success, and what each term of a reward says about it."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+
+from rewardscape.agents.scripted import (
+    Actor,
+    constant_agent,
+    expert_agent,
+    overlap_agent,
+    policy_agent,
+    random_agent,
+    role_agent,
+)
+from rewardscape.envs.core.random import base_seed
+from rewardscape.envs.gui.vocabulary import INTERACTIVE
+
+BASELINES = ("random", "constant", "role", "overlap", "expert")
+
+
+def interval(values: np.ndarray, level: float = 0.95, resamples: int = 2000, seed: int = 0) -> tuple[float, float]:
+    """Bootstrap percentile interval of the mean of ``values`` (one an episode)."""
+    values = np.asarray(values, float)
+    if len(values) < 2:
+        return float("nan"), float("nan")
+    rng = np.random.default_rng(seed)
+    chosen = rng.integers(0, len(values), (resamples, len(values)))
+    means = values[chosen].mean(1)
+    low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)
+
+
+def run_episodes(envs: Any, actor: Actor, episodes: int, seed: int) -> dict[str, Any]:
+    """Play ``episodes`` episodes on ``envs`` (same-step autoreset, NumPy), the same number in every row, so that short ones
+    are not counted more often. Returns per episode ``objective``, ``success``, ``return``, ``length``; per step ``terms``."""
+    rows = envs.num_envs
+    each = -(-episodes // rows)
+    observation, _ = envs.reset(seed=seed)
+    done_count, returns, lengths = np.zeros(rows, int), np.zeros(rows), np.zeros(rows, int)
+    out: dict[str, list[np.ndarray]] = {name: [] for name in ("objective", "success", "return", "length")}
+    terms: dict[str, list[float]] = {}
+    invalid = steps = 0
+    while (done_count < each).any():
+        counted = done_count < each
+        observation, reward, terminated, truncated, info = envs.step(actor(observation))
+        returns += reward
+        lengths += 1
+        steps += int(counted.sum())
+        ended = terminated | truncated
+        final = info["final_info"] if ended.any() else info
+        invalid += int(final["invalid_action"][counted].sum())
+        for name, values in info["reward_terms"].items():
+            if name[0] != "_":
+                known = counted & ~np.isnan(values)
+                entry = terms.setdefault(name, [0.0, 0])
+                entry[0] += float(values[known].sum())
+                entry[1] += int(known.sum())
+        take = ended & counted
+        if take.any():
+            for name, values in (
+                ("objective", final["objective"]),
+                ("success", final["success"]),
+                ("return", returns),
+                ("length", lengths),
+            ):
+                out[name].append(np.array(values)[take].astype(float))
+        done_count[ended] += 1
+        returns[ended] = 0
+        lengths[ended] = 0
+    result: dict[str, Any] = {name: np.concatenate(parts) for name, parts in out.items()}
+    result["terms"] = {name: total / count if count else float("nan") for name, (total, count) in terms.items()}
+    return result | {"invalid": invalid / max(steps, 1)}
+
+
+def summary(played: dict[str, Any]) -> dict[str, Any]:
+    """Means and intervals of `run_episodes`, ready for JSON."""
+    low, high = interval(played["objective"])
+    return {
+        "episodes": len(played["objective"]), "objective": float(played["objective"].mean()), "interval": [low, high],
+        "success": float(played["success"].mean()), "return": float(played["return"].mean()),
+        "length": float(played["length"].mean()), "invalid": played["invalid"], "terms": played["terms"],
+    }  # fmt: skip
+
+
+def make_evaluation(env: str, reward: Any, settings: dict[str, Any], rows: int = 256) -> Any:
+    """The vector environment episodes are played on; its reward layer is frozen."""
+    envs = gym.make_vec(
+        env, num_envs=rows, vectorization_mode="vector_entry_point", autoreset_mode="same_step", reward=reward, copy=False, **settings
+    )  # fmt: skip
+    layer = envs.unwrapped.reward_layer  # type: ignore[attr-defined]
+    if layer is not None:
+        layer.freeze()
+    return envs
+
+
+def evaluate(
+    actor: Any,
+    env: str,
+    reward: Any = None,
+    episodes: int = 1000,
+    seed: int = 0,
+    seeds: str = "test",
+    settings: dict[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Play ``episodes`` fresh episodes of ``env`` and summarise them.
+
+    ``actor``: an SB3 policy, a name of BASELINES, or a function of ``envs`` that gives an `Actor`. ``seed``: run number;
+    ``seeds``: "test" or "validation": episodes that no training run with any seed sees. ``settings``: of the world.
+    Returns ``objective`` with its 95 % bootstrap ``interval``, ``success``, ``return``, ``length``, ``invalid``, ``terms``.
+    """
+    settings = settings or {}
+    envs = make_evaluation(env, reward, settings, min(256, episodes))
+    chosen = _actor(actor, envs, seed, settings, env)
+    result = summary(run_episodes(envs, chosen, episodes, base_seed(seed, seeds)))
+    envs.close()
+    return result
+
+
+def _actor(actor: Any, envs: Any, seed: int, settings: dict[str, Any], env: str) -> Actor:
+    if isinstance(actor, str):
+        if actor not in BASELINES:
+            raise ValueError(f"unknown baseline {actor!r}; there are: {', '.join(BASELINES)}")
+        training = {**settings, "split": "train"} if "split" in settings else settings
+        return baseline(actor, env, training, seed)(envs)
+    if hasattr(actor, "predict"):
+        return policy_agent(actor)
+    return actor(envs)
+
+
+def baseline(name: str, env: str, training: dict[str, Any], seed: int = 0, episodes: int = 512) -> Callable[[Any], Actor]:
+    """A baseline as a function of ``envs``. "constant" and "role" are the best of many, chosen on training episodes."""
+    simple: dict[str, Callable[[Any], Actor]] = {
+        "random": lambda envs: random_agent(envs, seed),
+        "expert": expert_agent,
+        "overlap": overlap_agent,
+    }
+    if name in simple:
+        return simple[name]
+    envs = make_evaluation(env, None, training, rows=256)
+    candidates: list[Callable[[Any], Actor]] = _constants(envs) if name == "constant" else _roles(seed)
+
+    def score(candidate: Callable[[Any], Actor]) -> float:
+        return float(run_episodes(envs, candidate(envs), episodes, base_seed(seed, "validation"))["objective"].mean())
+
+    best = max(candidates, key=score)
+    envs.close()
+    return best
+
+
+def _constants(envs: Any) -> list[Callable[[Any], Actor]]:
+    space = envs.single_action_space
+    if isinstance(space, gym.spaces.Discrete):
+        return [lambda e, a=a: constant_agent(e, np.array(a)) for a in range(int(space.start), int(space.start + space.n))]  # type: ignore[misc]
+    if not isinstance(space, gym.spaces.Box) or space.shape[0] not in (2, 3, 4):
+        raise TypeError(f"no constant actions to try for {space}")
+    found = []
+    for x, y in itertools.product(np.linspace(-0.95, 0.95, 24), np.linspace(-0.95, 0.95, 18)):
+        rest = {2: [x, y], 3: [x, y, 1], 4: [x - 0.05, y - 0.05, x + 0.05, y + 0.05]}[space.shape[0]]
+        found.append(lambda e, a=rest: constant_agent(e, np.clip(a, -1, 1)))  # type: ignore[misc]
+    return found
+
+
+def _roles(seed: int) -> list[Callable[[Any], Actor]]:
+    return [
+        lambda e, role=role, which=which: role_agent(e, role, which, seed)  # type: ignore[misc]
+        for role in INTERACTIVE
+        for which in ("any", "first", "last")
+    ]
