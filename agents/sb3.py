@@ -23,7 +23,7 @@ import random
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -40,6 +40,7 @@ import rewardscape
 from rewardscape.agents.networks import network_for
 from rewardscape.agents.vec_env import SB3VecEnv
 from rewardscape.envs.core.random import base_seed
+from rewardscape.envs.core.single import full_id
 from rewardscape.rewards import RewardLayer, get_reward
 
 ALGORITHMS: dict[str, type[OnPolicyAlgorithm]] = {"ppo": PPO, "a2c": A2C}
@@ -76,20 +77,6 @@ class Config:
             layer = get_reward(self.reward)
             assert layer is not None
             self.reward = str(self.reward) if str(self.reward) in _preset_names() else str(layer.expression)
-
-
-def full_id(env: str) -> str:
-    """``env`` with its namespace. ValueError with close matches if it is not registered."""
-    if env in gym.registry:
-        return env
-    if ":" in env:  # a module that registers it
-        return env
-    name = f"rewardscape/{env}" if "/" not in env else env
-    for candidate in (name, f"{name}-v0"):
-        if candidate in gym.registry:
-            return candidate
-    known = sorted(i for i in gym.registry if i.startswith("rewardscape/"))
-    raise ValueError(f"unknown environment {env!r}; there are: {', '.join(known)}")
 
 
 def _preset_names() -> set[str]:
@@ -187,7 +174,16 @@ class Run:
         if not final.exists() and checkpoint is None:
             raise FileNotFoundError(f"{self.folder} has neither policy.pt nor a checkpoint")
         with own_randomness(0, torch.get_num_threads()):
-            model = make_model(self.config, make_envs(self.config, 0, n_envs=1, reward=None))
+            config = replace(
+                self.config,
+                n_envs=1,
+                algorithm_settings={
+                    **self.config.algorithm_settings,
+                    "n_steps": 2,
+                    **({"batch_size": 2} if self.config.algo == "ppo" else {}),
+                },
+            )
+            model = make_model(config, make_envs(config, 0, reward=None))
         if checkpoint is None:
             weights = torch.load(final, weights_only=True)
         else:

@@ -51,7 +51,7 @@ def distance(predicted_point, target_box, screen_size, parsed=None):
     xp = array_namespace(predicted_point)
     offset = predicted_point - centre(target_box)
     squared, diagonal = offset * offset, screen_size * screen_size
-    share = (squared[..., 0] + squared[..., 1]) / (diagonal[..., 0] + diagonal[..., 1])
+    share = (squared[..., 0] + squared[..., 1]) / xp.maximum(diagonal[..., 0] + diagonal[..., 1], _TINY)
     return _read(1.0 - xp.sqrt(xp.clip(share, 0.0, 1.0)), parsed)
 
 
@@ -132,5 +132,5 @@ def format_reward(format_valid):
 def box_area(predicted_box, screen_size, parsed=None):
     """Share of the screen that the predicted box covers. Shape ``[...]``, range [0, 1]. Flawed as a reward, on purpose."""
     xp = array_namespace(predicted_box)
-    share = sides(predicted_box) / screen_size
+    share = sides(predicted_box) / xp.maximum(screen_size, _TINY)
     return _read(xp.clip(share[..., 0] * share[..., 1], 0.0, 1.0), parsed)

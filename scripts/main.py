@@ -10,7 +10,13 @@ import sys
 import rewardscape
 
 COMMANDS = {
+    "quickstart": "train under two rewards on real screens, evaluate, write a report: five minutes",
     "envs": "the worlds, or one world's observation, actions, settings and facts",
+    "train": "train an agent under a reward",
+    "evaluate": "objective of a trained agent, with an interval, beside guesses",
+    "render": "episodes as png, gif or mp4, with the reward drawn over the screen",
+    "capture": "screens of web pages, photographed in Chromium",
+    "check": "run the whole contract on a world, a reward, or a module of yours",
     "rewards": "the rewards: presets and terms, or one's formula, settings, facts and source",
 }
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from rewardscape.envs.core.random import as_seed
 from rewardscape.envs.core.stepper import Stepper
-from rewardscape.envs.core.world import Rules
+from rewardscape.envs.core.world import Rules, World
 
 RENDER_MODES = ("human", "rgb_array", "ansi")
 
@@ -25,6 +25,20 @@ def load_rules(path: str) -> type[Rules]:
     """The `Rules` class at ``"module:Class"``."""
     module, _, name = path.partition(":")
     return getattr(importlib.import_module(module), name)
+
+
+def full_id(env: str) -> str:
+    """``env`` with its namespace. ValueError with close matches if it is not registered."""
+    if env in gym.registry:
+        return env
+    if ":" in env:  # a module that registers it
+        return env
+    name = f"rewardscape/{env}" if "/" not in env else env
+    for candidate in (name, f"{name}-v0"):
+        if candidate in gym.registry:
+            return candidate
+    known = sorted(i for i in gym.registry if i.startswith("rewardscape/"))
+    raise ValueError(f"unknown environment {env!r}; there are: {', '.join(known)}")
 
 
 class CompiledEnv(gym.Env):
@@ -62,6 +76,11 @@ class CompiledEnv(gym.Env):
     def reward_layer(self):
         """The `RewardLayer` that judges, or None: then the increment of the objective is paid."""
         return self._stepper.layer
+
+    @property
+    def world(self) -> World:
+        """The arrays as the rules see them, one row."""
+        return self._stepper.host_world()
 
     @property
     def facts(self) -> dict[str, np.ndarray]:

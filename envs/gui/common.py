@@ -15,7 +15,7 @@ import gymnasium as gym
 import numpy as np
 
 from rewardscape.envs.core import Array, LazyTexts, Rules, World, choice, number, rule
-from rewardscape.envs.gui.picture import caption, cross, enlarge, outline
+from rewardscape.envs.gui.picture import caption, cross, enlarge, outline, warm
 from rewardscape.envs.gui.vocabulary import ROLES, STATES, VOCABULARY
 
 POINT, BOX, CONFIDENCE, ATTEND = 0, 1, 2, 3
@@ -172,6 +172,7 @@ class GUIRules(Rules):
     Facts = Facts
     Observation = Observation
     Settings = Settings
+    picture_width = 480  # of what `draw` gives, at least
 
     def __init__(
         self,
@@ -250,9 +251,9 @@ class GUIRules(Rules):
         """A box of the screen in pixels of the canvas."""
         return box * world.state.zoom[row] + np.tile(world.state.offset[row], 2)
 
-    def screen(self, world: World, row: int) -> np.ndarray:
-        """The canvas of a row, uint8 ``[height, width, 3]``."""
-        return world.observation.pixels[row]
+    def screen(self, world: World, row: int, scale: int = 1) -> np.ndarray:
+        """The canvas of a row, uint8 ``[height * scale, width * scale, 3]``."""
+        return enlarge(world.observation.pixels[row], scale)
 
     def draw(self, world: World, row: int, field: np.ndarray | None = None) -> np.ndarray:
         """The screen, enlarged, with target (green), last click (red) and a strip that says instruction and outcome.
@@ -261,8 +262,8 @@ class GUIRules(Rules):
         """
         s, f = world.state, world.facts
         size = (self.settings.width, self.settings.height)
-        scale = max(1, -(-480 // size[0]))
-        picture = enlarge(self.screen(world, row), scale, field)
+        scale = max(1, -(-self.picture_width // size[0]))
+        picture = warm(self.screen(world, row, scale), field)
         shown = f.instruction_index[row]
         outline(picture, self.on_canvas(world, row, f.target_box[row]) * scale, (40, 170, 70))
         strip = self.instruction(world, row, shown)

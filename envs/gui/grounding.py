@@ -25,6 +25,7 @@ from rewardscape.envs.gui.layout import (
     pick,
     targets,
 )
+from rewardscape.envs.gui.picture import enlarge
 
 PIECES = 8  # phrases of an instruction at most
 _CLICK, _OPEN, _TYPE, _TOGGLE, _DRAG = (
@@ -296,9 +297,9 @@ class GUIGrounding(GUIRules):
     def texts(self, world: World) -> dict[str, Any]:
         return {"instruction": LazyTexts(_current, world.state.phrases, world.state.current)}
 
-    def screen(self, world: World, row: int) -> np.ndarray:
+    def screen(self, world: World, row: int, scale: int = 1) -> np.ndarray:
         if self.settings.pixels:
-            return world.observation.pixels[row]
+            return super().screen(world, row, scale)
         canvas = np.zeros((1, self.settings.height, self.settings.width, 3), np.uint8)
         draw_screen(world, row, canvas, 0)
-        return canvas[0]
+        return enlarge(canvas[0], scale)

@@ -9,9 +9,13 @@ import numpy as np
 INK, PAPER = (30, 30, 34), (250, 250, 248)
 
 
-def enlarge(screen: np.ndarray, scale: int, field: np.ndarray | None = None) -> np.ndarray:
-    """``screen`` (uint8 ``[h, w, 3]``) with each pixel ``scale`` times as large, ``field`` (``[y, x]`` in [0, 1]) as heat on it."""
-    picture = np.repeat(np.repeat(screen, scale, 0), scale, 1)
+def enlarge(screen: np.ndarray, scale: int) -> np.ndarray:
+    """A copy of ``screen`` (uint8 ``[h, w, 3]``) with each pixel ``scale`` times as large."""
+    return np.repeat(np.repeat(screen, scale, 0), scale, 1)
+
+
+def warm(picture: np.ndarray, field: np.ndarray | None) -> np.ndarray:
+    """``picture`` with ``field`` (``[y, x]`` in [0, 1], any resolution) laid over it as heat."""
     if field is None:
         return picture
     height, width = picture.shape[:2]

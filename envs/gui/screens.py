@@ -122,9 +122,11 @@ class GUIScreens(GUIRules):
     reset = staticmethod(reset)
     step = staticmethod(step)
     observe = staticmethod(observe)
+    picture_width = 800
+    without = ("difficulty",)  # settings of GUIRules that have no meaning here
 
     def __init__(self, screens: str | pathlib.Path = "embedded", split: str = "train", **settings: Any):
-        if "difficulty" in settings:
+        if set(self.without) & set(settings):
             raise TypeError("GUIScreens has no setting 'difficulty': its screens are as recorded")
         super().__init__(**settings)
         choice("GUIScreens", "split", split, SPLITS)
@@ -209,10 +211,9 @@ class GUIScreens(GUIRules):
             "page": LazyTexts(lambda n: self.recorded[n].page, s.screen),
         }
 
-    def screen(self, world: World, row: int) -> np.ndarray:
-        if self.settings.pixels:
-            return world.observation.pixels[row]
-        return on_canvas(self.recorded[world.state.screen[row]].image, (self.settings.width, self.settings.height))
+    def screen(self, world: World, row: int, scale: int = 1) -> np.ndarray:
+        image = self.recorded[world.state.screen[row]].image  # the original: sharper than what the agent sees
+        return on_canvas(image, (self.settings.width * scale, self.settings.height * scale))
 
 
 def _keep(screen: Screen, most: int) -> list[int]:

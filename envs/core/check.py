@@ -1,0 +1,382 @@
+"""The contract of a world, run against any world: also a stranger's. ``rewardscape check ENV`` prints what this finds."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import pathlib
+import random
+import subprocess
+import sys
+import tempfile
+import types
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+
+from rewardscape.envs.core.batch import Batch
+from rewardscape.envs.core.single import load_rules
+from rewardscape.envs.core.world import Rules, fields
+from rewardscape.rewards import FACTS, get_reward, list_presets
+
+ROWS, STEPS, SEED = 3, 12, 1234
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One check: ``ok`` is None if it was skipped; ``detail`` says why, or what was expected and what was found."""
+
+    name: str
+    ok: bool | None
+    detail: str = ""
+
+    def __str__(self) -> str:
+        word = {True: "ok", False: "FAILED", None: "skipped"}[self.ok]
+        return f"{word:<8}{self.name}{': ' if self.detail else ''}{self.detail}"
+
+
+class Skip(Exception):
+    """A check that cannot be made here; the message says why."""
+
+
+def run_checks(checks: dict[str, Callable[[], None]]) -> Iterator[Finding]:
+    """Run each; an AssertionError or any other exception is a failure, `Skip` is not."""
+    for name, check in checks.items():
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                check()
+            yield Finding(name, True)
+        except Skip as reason:
+            yield Finding(name, None, str(reason))
+        except AssertionError as error:
+            yield Finding(name, False, str(error) or "assertion")
+        except Exception as error:
+            yield Finding(name, False, f"{type(error).__name__}: {error}")
+
+
+def check_world(env: str, settings: dict[str, Any] | None = None, simulator: bool = True) -> Iterator[Finding]:
+    """All checks of the registered world ``env``. ``simulator``: also in plain Python and in the CUDA simulator (subprocesses)."""
+    world = _World(env, settings or {})
+    checks: dict[str, Callable[[], None]] = {
+        "facts are in the vocabulary, with its kinds and shapes": world.facts,
+        "rules use no random, no np.random": world.no_foreign_randomness,
+        "observations lie in their space": world.spaces,
+        "the objective starts at 0, stays in [0, 1], and reward=None sums to it": world.objective,
+        "next-step and same-step autoreset show the same episodes": world.autoreset,
+        "torch output equals NumPy output": world.torch_output,
+        "a saved state comes back": world.state,
+        "bad actions are replaced, reported, and touch no other row": world.bad_actions,
+        "nobody's global generator is touched": world.global_generators,
+    }
+    if world.agents is None:
+        checks |= {
+            "Gymnasium's checker": world.gymnasium_checker,
+            "Stable-Baselines3's checker": world.sb3_checker,
+            "a vector's row is the single environment of its seed": world.rows,
+            "the same seed repeats, reset() moves on": world.seeds,
+            "render modes": world.render,
+            "the expert succeeds, random actions do worse": world.expert,
+        }
+    if simulator:
+        checks["plain Python rules give the same numbers"] = lambda: world.elsewhere("cpu", NUMBA_DISABLE_JIT="1")
+        checks["the CUDA simulator gives the same numbers"] = lambda: world.elsewhere(
+            "cuda", NUMBA_DISABLE_JIT="1", NUMBA_ENABLE_CUDASIM="1"
+        )
+    yield from run_checks(checks)
+
+
+def fitting_preset(facts: set[str]) -> str | None:
+    """A preset, the plainest, that needs nothing beyond ``facts``."""
+    for name in sorted(list_presets(), key=lambda n: (len(str(get_reward(n))), n)):
+        layer = get_reward(name)
+        if layer is not None and set(layer.expression.facts()) <= facts:
+            return name
+    return None
+
+
+class _World:
+    def __init__(self, env: str, settings: dict[str, Any]):
+        self.env, self.settings = env, settings
+        spec = gym.spec(env)
+        if "rules" not in spec.kwargs:
+            raise ValueError(f"{env} is not a compiled world: it was not registered with rewardscape.register_world")
+        self.kind: type[Rules] = load_rules(spec.kwargs["rules"])
+        self.rules = self.kind(**settings)
+        self.agents = self.rules.agents
+        names = {*fields(self.kind.Facts), "objective", "action", "action_valid", "terminated", "truncated", "step", "seed"}
+        self.preset = fitting_preset(names)
+
+    def single(self, reward: Any = None, **more: Any) -> Any:
+        return gym.make(self.env, reward=reward, disable_env_checker=True, **self.settings, **more)
+
+    def vector(self, rows: int = ROWS, **more: Any) -> Any:
+        return gym.make_vec(self.env, num_envs=rows, vectorization_mode="vector_entry_point", **self.settings, **more)
+
+    def actions(self, number: int, rows: int = ROWS) -> np.ndarray:
+        """Random actions ``[number, rows, ...]``, the same each time."""
+        envs = self.vector(rows)
+        envs.action_space.seed(SEED)
+        return np.stack([envs.action_space.sample() for _ in range(number)])
+
+    # ------------------------------------------------------------------------------------------------------------- checks
+
+    def facts(self) -> None:
+        envs = self.vector()
+        envs.reset(seed=SEED)
+        envs.step(self.actions(1)[0])
+        declared = {name: extents for name, (_, extents) in fields(self.kind.Facts).items()}
+        for name, extents in declared.items():
+            assert name in FACTS, f"{name} is not in the vocabulary; add it with declare_fact"
+            fact, array = FACTS[name], envs.unwrapped.facts[name]
+            kinds = {"bool": "b", "int": "iu", "float": "f", "any": "biuf"}.get(fact.dtype, "O")
+            assert array.dtype.kind in kinds, f"{name} is {array.dtype}, the vocabulary says {fact.dtype}"
+            leading = 1 if self.agents is None or array.ndim == 1 + len(fact.shape) else 2
+            assert array.ndim == leading + len(fact.shape), f"{name} has shape {array.shape}, the vocabulary says {fact.shape}"
+            for found, said in zip(array.shape[leading:], fact.shape, strict=True):
+                assert not isinstance(said, int) or found == said, (
+                    f"{name} has extents {extents}, the vocabulary says {fact.shape}"
+                )
+            assert np.isfinite(array.astype(float)).all(), f"{name} is not finite"
+
+    def no_foreign_randomness(self) -> None:
+        seen: set[int] = set()
+        queue = [self.kind.reset, self.kind.step, self.kind.observe]
+        while queue:
+            function = queue.pop()
+            python = getattr(function, "py_func", function)
+            if id(python) in seen or not isinstance(python, types.FunctionType):
+                continue
+            seen.add(id(python))
+            for name in python.__code__.co_names:
+                thing = python.__globals__.get(name)
+                assert thing is not random and thing is not np.random, f"{python.__name__} reads {name}"
+                assert not (name == "random" and thing is None), f"{python.__name__} uses .random"
+                queue += [thing] if callable(thing) else []
+
+    def spaces(self) -> None:
+        envs = self.vector()
+        observation, _ = envs.reset(seed=SEED)
+        for action in self.actions(STEPS):
+            assert envs.observation_space.contains(observation), f"outside {envs.observation_space}"
+            observation = envs.step(action)[0]
+
+    def objective(self) -> None:
+        envs = self.vector(autoreset_mode="same_step")
+        _, info = envs.reset(seed=SEED)
+        assert (info["objective"] == 0).all(), f"at reset it is {info['objective']}"
+        paid = np.zeros(ROWS)
+        for action in self.actions(4 * STEPS):
+            _, reward, terminated, truncated, info = envs.step(action)
+            paid += reward.reshape(ROWS, -1).mean(1)
+            now = info["final_info"]["objective"] if (terminated | truncated).any() else info["objective"]
+            assert ((now >= 0) & (now <= 1)).all(), f"it is {now}"
+            assert np.allclose(paid, now, atol=1e-9), f"reward=None paid {paid}, the objective is {now}"
+            paid[terminated | truncated] = 0
+
+    def rows(self) -> None:
+        for reward in dict.fromkeys((None, self.preset)):
+            envs = self.vector(reward=reward, autoreset_mode="same_step")
+            actions = self.actions(4 * STEPS)
+            singles = [self.single(reward) for _ in range(ROWS)]
+            seen, _ = envs.reset(seed=SEED)
+            alone = [single.reset(seed=SEED + i)[0] for i, single in enumerate(singles)]
+            for step, action in enumerate(actions):
+                for i in range(ROWS):
+                    _same(_row(seen, i), alone[i], f"step {step}, row {i}: observation")
+                seen, reward_now, terminated, truncated, _ = envs.step(action)
+                for i, single in enumerate(singles):
+                    alone[i], paid, ended, cut, _ = single.step(action[i])
+                    where = f"step {step}, row {i}, reward {reward}"
+                    assert paid == reward_now[i], f"{where}: vector paid {reward_now[i]}, single {paid}"
+                    assert (ended, cut) == (terminated[i], truncated[i]), f"{where}: ends differ"
+                    if ended or cut:
+                        alone[i], _ = single.reset()
+
+    def autoreset(self) -> None:
+        """In next-step mode a row that ended spends one step on its reset; leaving those out, both show the same."""
+        actions = self.actions(3 * STEPS)
+        same, following = self.vector(autoreset_mode="same_step"), self.vector(autoreset_mode="next_step")
+        same.reset(seed=SEED)
+        following.reset(seed=SEED)
+        history: list[list[tuple]] = [[] for _ in range(ROWS)]
+        for action in actions:
+            _, reward, terminated, truncated, _ = same.step(action)
+            for i in range(ROWS):
+                history[i].append((float(np.sum(reward[i])), bool(terminated[i]), bool(truncated[i])))
+        position, ended = [0] * ROWS, np.zeros(ROWS, bool)
+        for _ in range(len(actions)):
+            batch = np.stack([actions[position[i]][i] for i in range(ROWS)])
+            _, reward, terminated, truncated, _ = following.step(batch)
+            for i in range(ROWS):
+                now = (float(np.sum(reward[i])), bool(terminated[i]), bool(truncated[i]))
+                if ended[i]:
+                    assert now == (0.0, False, False), f"row {i}: the reset step gave {now}"
+                else:
+                    assert now == history[i][position[i]], f"row {i}: {now} after {history[i][position[i]]}"
+                    position[i] += 1
+            ended = terminated | truncated
+
+    def torch_output(self) -> None:
+        try:
+            import torch
+        except ImportError:
+            raise Skip("torch is not installed") from None
+        for reward in dict.fromkeys((None, self.preset)):
+            plain, tensors = self.vector(reward=reward), self.vector(reward=reward, output="torch")
+            _same(plain.reset(seed=SEED)[0], tensors.reset(seed=SEED)[0], "observation at reset")
+            for action in self.actions(STEPS):
+                one, two = plain.step(action), tensors.step(torch.from_numpy(action))
+                _same(one[0], two[0], "observation")
+                for name, a, b in zip(("reward", "terminated", "truncated"), one[1:4], two[1:4], strict=True):
+                    assert np.allclose(a, b.numpy(), rtol=1e-5, atol=1e-6), f"{name}: NumPy {a}, torch {b}"
+
+    def state(self) -> None:
+        envs = self.vector(reward=self.preset)
+        envs.reset(seed=SEED)
+        first, rest = self.actions(STEPS), self.actions(STEPS)
+        for action in first:
+            envs.step(action)
+        kept = envs.unwrapped.get_state()
+        before = [_digest(*envs.step(action)[:4]) for action in rest]
+        envs.unwrapped.set_state(kept)
+        after = [_digest(*envs.step(action)[:4]) for action in rest]
+        assert before == after, "the same actions after set_state led elsewhere"
+
+    def bad_actions(self) -> None:
+        space = self.rules.action_space
+        bad: list[Any] = [np.nan, np.inf, -np.inf, 1e30] if isinstance(space, gym.spaces.Box) else [-1, 10**9, -(10**12)]
+        for value in bad:
+            clean, dirty = self.vector(reward=self.preset), self.vector(reward=self.preset)
+            clean.reset(seed=SEED)
+            dirty.reset(seed=SEED)
+            for action in self.actions(STEPS):
+                spoiled = action.astype(float) if isinstance(space, gym.spaces.Box) else action.copy()
+                spoiled[0] = value
+                one, two = clean.step(action), dirty.step(spoiled)
+                if not two[4]["invalid_action"][0].any():  # a reset step takes no action
+                    assert dirty.unwrapped._stepper.episode["fresh"][0], f"{value} was not reported as invalid"
+                assert np.isfinite(two[1]).all(), f"{value} led to the reward {two[1]}"
+                for i in range(1, ROWS):
+                    _same(_row(one[0], i), _row(two[0], i), f"row {i}, while row 0 acted {value}")
+                    assert np.array_equal(one[1][i], two[1][i]), f"row {i} was paid otherwise because row 0 acted {value}"
+
+    def global_generators(self) -> None:
+        before = random.getstate(), np.random.get_state()[1].tobytes()  # type: ignore[index, union-attr]
+        torch = sys.modules.get("torch")
+        drawn = None if torch is None else torch.get_rng_state().numpy().tobytes()
+        self.spaces()
+        assert random.getstate() == before[0], "random"
+        assert np.random.get_state()[1].tobytes() == before[1], "np.random"  # type: ignore[index, union-attr]
+        assert torch is None or torch.get_rng_state().numpy().tobytes() == drawn, "torch"
+
+    def gymnasium_checker(self) -> None:
+        from gymnasium.utils.env_checker import check_env
+
+        check_env(self.single(self.preset, render_mode="rgb_array").unwrapped)
+
+    def sb3_checker(self) -> None:
+        try:
+            from stable_baselines3.common.env_checker import check_env
+        except ImportError:
+            raise Skip("stable-baselines3 is not installed") from None
+        check_env(self.single(self.preset).unwrapped, warn=False)
+
+    def seeds(self) -> None:
+        env = self.single()
+        first = _digest(env.reset(seed=SEED)[0])
+        second = _digest(env.reset()[0])
+        assert first == _digest(env.reset(seed=SEED)[0]), "two resets with one seed differ"
+        assert second == _digest(env.reset()[0]), "the episode after it differs"
+        several = {_digest(env.reset()[0]) for _ in range(8)}
+        assert len(several) > 1, "eight resets without a seed gave the same observation"
+
+    def render(self) -> None:
+        env = self.single(render_mode="rgb_array")
+        env.reset(seed=SEED)
+        picture = env.render()
+        assert picture.dtype == np.uint8 and picture.ndim == 3 and picture.shape[2] == 3, f"{picture.dtype} {picture.shape}"
+        env = self.single(render_mode="ansi")
+        env.reset(seed=SEED)
+        assert isinstance(env.render(), str), "ansi is to be text"
+
+    def expert(self) -> None:
+        env = self.single()
+        scores = {}
+        for who in ("expert", "random"):
+            env.action_space.seed(SEED)
+            scores[who] = 0.0
+            for episode in range(10):
+                env.reset(seed=SEED if episode == 0 else None)
+                done, steps, info = False, 0, {"objective": 0.0}
+                while not done and steps < 2000:
+                    action = env.unwrapped.expert_action() if who == "expert" else env.action_space.sample()
+                    _, _, terminated, truncated, info = env.step(action)
+                    done, steps = terminated or truncated, steps + 1
+                scores[who] += info["objective"] / 10
+        wanted = self.kind.success_threshold
+        assert scores["expert"] >= wanted - 1e-9, f"the expert's objective is {scores['expert']:.3f}, success is {wanted}"
+        assert scores["random"] < scores["expert"], f"random actions reach {scores['random']:.3f} too"
+
+    def elsewhere(self, device: str, **environment: str) -> None:
+        if device == "cuda":
+            try:
+                import numba.cuda  # noqa: F401
+            except ImportError:
+                raise Skip("numba-cuda is not installed") from None
+        asked = {"rules": f"{self.kind.__module__}:{self.kind.__qualname__}", "settings": self.settings, "device": device}
+        program = "import json, sys; from rewardscape.envs.core.check import trace; trace(**json.loads(sys.argv[1]))"
+        with tempfile.TemporaryDirectory() as folder:
+            paths = [str(pathlib.Path(folder) / name) for name in ("here.npz", "there.npz")]
+            trace(**{**asked, "device": "cpu"}, path=paths[0])
+            done = subprocess.run(
+                [sys.executable, "-c", program, json.dumps({**asked, "path": paths[1]})], capture_output=True, text=True, check=False,
+                env={**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p), **environment},
+            )  # fmt: skip
+            assert done.returncode == 0, (done.stderr.strip().splitlines() or ["it failed silently"])[-1]
+            with np.load(paths[0]) as here, np.load(paths[1]) as there:
+                for name in here.files:
+                    # compilers may fuse a multiplication with an addition, so floats agree but for the last digits
+                    alike = np.allclose(here[name], there[name], rtol=1e-5, atol=1e-5)
+                    assert alike, f"after step {name.replace(':', ', ')} differs"
+
+
+def trace(rules: str, settings: dict[str, Any], device: str, path: str) -> None:
+    """Write all arrays of three rows after each of six steps to ``path`` (.npz), for comparing devices."""
+    made = load_rules(rules)(**{k: tuple(v) if isinstance(v, list) else v for k, v in settings.items()})
+    batch = Batch(made, ROWS, device)
+    batch.world.episode.seed[:] = np.arange(SEED, SEED + ROWS).astype(np.uint64)
+    batch.reset(np.ones(ROWS, bool))
+    space = made.action_space
+    space.seed(SEED)
+    found = {}
+    for step in range(6):
+        actions = [space.sample() for _ in range(ROWS * (made.agents or 1))]
+        batch.raw[...] = np.stack(actions).reshape(batch.raw.shape)
+        batch.step(True)
+        found |= {f"{step}:{name.replace('/', '.')}": np.array(array) for name, array in batch.arrays.items()}
+    np.savez(path, **found)
+
+
+def _row(observation: Any, row: int) -> Any:
+    return {key: value[row] for key, value in observation.items()} if isinstance(observation, dict) else observation[row]
+
+
+def _same(one: Any, two: Any, where: str) -> None:
+    if not isinstance(one, dict):
+        one, two = {"": one}, {"": two}
+    for key in one:
+        assert np.array_equal(np.asarray(one[key]), np.asarray(two[key])), f"{where} {key}".strip() + " differs"
+
+
+def _digest(*parts: Any) -> str:
+    digest = hashlib.blake2b(digest_size=12)
+    for part in parts:
+        for key in sorted(part) if isinstance(part, dict) else [None]:
+            digest.update(np.ascontiguousarray(part if key is None else part[key]).tobytes())
+    return digest.hexdigest()

@@ -1,0 +1,67 @@
+"""What several commands parse alike."""
+
+from __future__ import annotations
+
+import argparse
+import pathlib
+from typing import Any
+
+import yaml
+
+
+def settings(pairs: list[str]) -> dict[str, Any]:
+    """``["action=box", "screen_size=[640,480]"]`` as a dict; values are YAML. ValueError for a pair without "="."""
+    found = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals or not name:
+            raise ValueError(f"a setting is NAME=VALUE, not {pair!r}")
+        try:
+            parsed = yaml.safe_load(value)
+        except yaml.YAMLError:
+            raise ValueError(f"{pair!r}: the value is not valid YAML") from None
+        found[name] = tuple(parsed) if isinstance(parsed, list) else parsed
+    return found
+
+
+def add_world_settings(parser: argparse.ArgumentParser) -> None:
+    """``--set NAME=VALUE``."""
+    parser.add_argument("--set", dest="settings", nargs="+", default=[], metavar="NAME=VALUE", help="settings of the world")
+
+
+def splits_of(env: str) -> tuple[str, ...]:
+    """The splits a world tells apart: ("train", "held-out"), or () if all its episodes are alike."""
+    import inspect
+
+    import gymnasium as gym
+
+    from rewardscape.envs.core.single import load_rules
+
+    kwargs = gym.spec(env).kwargs
+    if "rules" not in kwargs:
+        return ()
+    return ("train", "held-out") if "split" in inspect.signature(load_rules(kwargs["rules"]).__init__).parameters else ()
+
+
+def shipped(env: str) -> pathlib.Path | None:
+    """The folder of the trained baseline that travels with the package, or None."""
+    from importlib.resources import files
+
+    folder = pathlib.Path(str(files("rewardscape.assets") / "baselines" / env.split("/")[-1]))
+    return folder if (folder / "config.yaml").is_file() else None
+
+
+def find_run(target: str) -> Any:
+    """The `Run` at a path, or the shipped baseline of an environment id. ValueError if there is neither."""
+    from rewardscape.agents.sb3 import Run
+    from rewardscape.envs.core.single import full_id
+
+    if (pathlib.Path(target) / "config.yaml").is_file():
+        return Run(target)
+    if pathlib.Path(target).exists():
+        raise ValueError(f"{target} is not a run directory: it has no config.yaml")
+    env = full_id(target)
+    folder = shipped(env)
+    if folder is None:
+        raise ValueError(f"no trained baseline of {env} is shipped: train one and pass its run directory")
+    return Run(folder)
