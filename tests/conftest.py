@@ -21,6 +21,30 @@ def pytest_generate_tests(metafunc):
         metafunc.parametrize("vector_file", files, ids=[f.stem for f in files])
 
 
+def pytest_collection_modifyitems(config, items):
+    reasons = {"cuda": _without_gpu(), "browser": _without_chromium()}
+    for item in items:
+        for mark, reason in reasons.items():
+            if reason and item.get_closest_marker(mark):
+                item.add_marker(pytest.mark.skip(reason=reason))
+
+
+def _without_gpu() -> str:
+    import torch
+
+    return "" if torch.cuda.is_available() else "no CUDA GPU"
+
+
+def _without_chromium() -> str:
+    from rewardscape.scripts.capture import find_chromium
+
+    try:
+        find_chromium()
+    except FileNotFoundError as error:
+        return str(error)
+    return ""
+
+
 @pytest.fixture(scope="session")
 def repository() -> pathlib.Path:
     return pathlib.Path(__file__).parents[1]

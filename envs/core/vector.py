@@ -74,7 +74,8 @@ class CompiledVectorEnv(gym.vector.VectorEnv):
         self._stepper = Stepper(rules, num_envs, reward, device, output, max_episode_steps or 0)
         self.single_observation_space, self.single_action_space = rules.observation_space, rules.action_space
         self.observation_space = batch_space(self.single_observation_space, num_envs)
-        self.action_space = batch_space(self.single_action_space, num_envs)
+        one = self.single_action_space if rules.agents is None else batch_space(self.single_action_space, rules.agents)
+        self.action_space = batch_space(one, num_envs)
         self._all = self._full(True)
         self._seeded = False
 

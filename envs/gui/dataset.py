@@ -173,7 +173,9 @@ def _make_screen(folder: _Folder, image: str, rows: list[dict], table: Any) -> S
         height, width = decode(read(), f"{folder.label}: {image}").shape[:2]
     else:
         try:
-            width, height = (int(v) for v in table["size"])
+            width, height, *more = (*(int(v) for v in table["size"]), 0, 0)
+            if len(more) != 2 or min(width, height) < 1:
+                raise TypeError(f"size {table['size']}")
             for entry in table["elements"]:
                 box = _numbers(entry["box"], where)
                 role = entry["role"] if entry["role"] in ROLE_ID else ROLES[role_id(entry["role"])]

@@ -40,11 +40,11 @@ class Layout(NamedTuple):
     """The screen: elements in drawing order, in pixels of the canvas."""
 
     box: Annotated[Array, "int16", "elements", 4]
-    role: Annotated[Array, "uint8", "elements"]
+    role: Annotated[Array, "int16", "elements"]
     label: Annotated[Array, "int16", "elements"]  # index into words.LABELS
     parent: Annotated[Array, "int16", "elements"]  # element that contains it, or -1
-    look: Annotated[Array, "uint8", "elements"]
-    bits: Annotated[Array, "uint8", "elements"]  # bits of STATES
+    look: Annotated[Array, "int16", "elements"]
+    bits: Annotated[Array, "int16", "elements"]  # bits of STATES
     shown: Annotated[Array, "bool", "elements"]  # False: covered by a dialog or menu
     count: Annotated[Array, "int32"]
     overlay: Annotated[Array, "int32"]  # first element of an open dialog, or -1

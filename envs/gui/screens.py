@@ -12,7 +12,7 @@ import numpy as np
 from rewardscape.envs.core import Array, LazyTexts, World, choice, integer, joined, rule
 from rewardscape.envs.core.compile import cache_folder
 from rewardscape.envs.gui.common import GUIRules, Task, answer, pay_attention
-from rewardscape.envs.gui.dataset import SPLITS, Screen, embedded, letterbox, load_screens, on_canvas
+from rewardscape.envs.gui.dataset import SPLITS, Screen, Target, embedded, letterbox, load_screens, on_canvas
 from rewardscape.envs.gui.vocabulary import INTERACTIVE, ROLE_ID, state_bits, tokens
 
 
@@ -114,7 +114,7 @@ class GUIScreens(GUIRules):
     archive in ScreenSpot's form, of a screen_annotation ``.csv`` or of ScreenSpot annotations ``.jsonl``; ``split``: "train",
     "held-out" (whole pages never trained on) or "all"; and those of GUIGrounding but ``difficulty``. Screens of any size are
     letter-boxed into the canvas of ``screen_size`` and boxes mapped with them. Where a screen has more than ``elements``,
-    targets and other interactive elements are kept first.
+    targets and other interactive elements are kept first, and only targets in the table are asked for.
     """
 
     State = State
@@ -137,9 +137,17 @@ class GUIScreens(GUIRules):
         if self.settings.tables and not any(s.elements for s in found):
             raise ValueError(f"GUIScreens: {path} has no element tables; allowed: observation='pixels'")
         self.recorded = found
-        self.targets = [target for s in found for target in s.targets]
         self.kept = [_keep(s, self.extents["elements"]) for s in found]
+        asked = [self._askable(screen, set(kept)) for screen, kept in zip(found, self.kept, strict=True)]
+        self.targets = [target for targets in asked for target in targets]
+        self.first = np.cumsum([0, *map(len, asked)]).astype(np.int32)
         self.shared = self._tabulate()
+
+    def _askable(self, screen: Screen, kept: set[int]) -> list[Target]:
+        """The targets an agent can find in what it observes: where it sees a table, those whose element is in it."""
+        if not self.settings.tables or not screen.elements:
+            return screen.targets
+        return [target for target in screen.targets if target.element in kept or target.element < 0]
 
     def _tabulate(self) -> Shared:
         e, canvas = self.extents, (self.settings.width, self.settings.height)
@@ -169,7 +177,7 @@ class GUIScreens(GUIRules):
             roles=roles,
             names=names,
             states=states,
-            first=np.cumsum([0, *(len(s.targets) for s in self.recorded)]).astype(np.int32),
+            first=self.first,
             target_box=np.array([target.box for target in self.targets], np.float32),
             instruction=np.array([read(t.instruction, e["instruction_tokens"]) for t in self.targets], np.int32),
             pictures=self._pictures(canvas) if self.settings.pixels else np.zeros((number, 0, 0, 3), np.uint8),
