@@ -17,6 +17,7 @@ COMMANDS = {
     "render": "episodes as png, gif or mp4, with the reward drawn over the screen",
     "capture": "screens of web pages, photographed in Chromium",
     "check": "run the whole contract on a world, a reward, or a module of yours",
+    "bench": "how fast the worlds and rewards run here, beside MiniGrid",
     "rewards": "the rewards: presets and terms, or one's formula, settings, facts and source",
 }
 

@@ -1,5 +1,6 @@
 import collections
 import itertools
+import itertools
 
 import numpy as np
 import pytest

@@ -1,0 +1,192 @@
+"""``rewardscape bench``: how fast the worlds and rewards run here, beside a peer in the same run.
+
+Every row is the median of alternating repeats with its spread (lowest to highest); a ratio is met when its whole interval is.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import pathlib
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+
+PEER = "MiniGrid-Empty-8x8-v0"
+WORLDS = ("rewardscape/GUIGrounding-v0", "rewardscape/GUIScreens-v0")
+_START = """
+import time; start = time.perf_counter()
+import rewardscape, gymnasium
+gymnasium.make({env!r}).reset(seed=0)
+print(time.perf_counter() - start)
+"""
+
+
+def main(argv: list[str]) -> int:
+    parser = argparse.ArgumentParser(prog="rewardscape bench", description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--repeats", type=int, default=7, help="of every row, at least 3; alternating")
+    parser.add_argument("--seconds", type=float, default=1.0, help="each repeat takes about this long")
+    parser.add_argument("--rows", type=int, default=1024, help="of the vectors")
+    parser.add_argument("--reward", default="gui-g2")
+    parser.add_argument("--json", type=pathlib.Path, help="write the figures here too")
+    options = parser.parse_args(argv)
+    if options.repeats < 3 or options.rows < 1 or options.seconds <= 0:
+        raise ValueError("--repeats is at least 3, --rows at least 1, --seconds above 0")
+    import rewardscape  # noqa: F401
+
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    print(f"{cores} cores, Python {sys.version.split()[0]}, NumPy {np.__version__}; medians of {options.repeats} alternating repeats\n")
+    found = {
+        "single": single(options.repeats, options.seconds, options.reward),
+        "vector": vector(options.repeats, options.seconds, options.rows, options.reward),
+        "memory": memory(options.rows),
+        "start": start(min(options.repeats, 5)),
+    }
+    if options.json is not None:
+        options.json.write_text(json.dumps(found, indent=1))
+    return 0
+
+
+def alternate(tasks: dict[str, Callable[[int], None]], repeats: int, seconds: float) -> dict[str, list[float]]:
+    """Steps a second of every task (a function of the number of calls), ``repeats`` times each, in turns."""
+    calls = {}
+    for name, task in tasks.items():
+        task(1)  # compiles
+        number, took = 1, 0.0
+        while took < seconds / 8:
+            number *= 4
+            begun = time.perf_counter()
+            task(number)
+            took = time.perf_counter() - begun
+        calls[name] = max(int(number * seconds / took), 1)
+    rates: dict[str, list[float]] = {name: [] for name in tasks}
+    for _ in range(repeats):
+        for name, task in tasks.items():
+            begun = time.perf_counter()
+            task(calls[name])
+            rates[name].append(calls[name] / (time.perf_counter() - begun))
+    return rates
+
+
+def _show(name: str, rates: list[float], more: str = "", unit: str = "steps/s") -> None:
+    middle, low, high = statistics.median(rates), min(rates), max(rates)
+    print(f"  {name:<44}{middle:>12,.0f} {unit:<9}({low:,.0f} to {high:,.0f}){more}")
+
+
+def _ratio(rates: list[float], peer: list[float], asked: float | None = None) -> str:
+    """The ratio of medians, and its range over the repeats made side by side."""
+    pairs = [a / b for a, b in zip(rates, peer, strict=True)]
+    text = f"   {statistics.median(rates) / statistics.median(peer):.1f}x ({min(pairs):.1f} to {max(pairs):.1f})"
+    if asked is None:
+        return text
+    return text + (f", asked {asked:g}x: " + ("met" if min(pairs) >= asked else "not met"))
+
+
+def _walk(env: gym.Env) -> Callable[[int], None]:
+    """Steps of one environment under random actions drawn beforehand, resets included."""
+    env.action_space.seed(0)
+    actions = [env.action_space.sample() for _ in range(1000)]
+    env.reset(seed=0)
+
+    def task(number: int) -> None:
+        for k in range(number):
+            _, _, terminated, truncated, _ = env.step(actions[k % 1000])
+            if terminated or truncated:
+                env.reset()
+
+    return task
+
+
+def single(repeats: int, seconds: float, reward: str) -> dict[str, list[float]]:
+    """`gymnasium.make` as a user calls it, observation "elements", against MiniGrid."""
+    tasks = {f"{env.split('/')[1]} reward={r}": _walk(gym.make(env, reward=r)) for env in WORLDS for r in (None, "hit", reward)}
+    try:
+        import minigrid  # noqa: F401
+
+        tasks = {PEER: _walk(gym.make(PEER)), **tasks}
+    except ImportError:
+        print("note: MiniGrid is not installed (pip install minigrid): no ratios")
+    rates = alternate(tasks, repeats, seconds)
+    print("one environment, gymnasium.make, observation='elements'")
+    for name, found in rates.items():
+        asked = None if "GUIGrounding" not in name else 8.0 if name.endswith("None") else 2.0 if name.endswith(reward) else None
+        _show(name, found, _ratio(found, rates[PEER], asked) if PEER in rates and name != PEER else "")
+    print()
+    return rates
+
+
+def vector(repeats: int, seconds: float, rows: int, reward: str) -> dict[str, list[float]]:
+    """`gymnasium.make_vec`: drawn screens of 64x64 pixels, and element tables."""
+
+    def task_of(envs: Any) -> Callable[[int], None]:
+        envs.action_space.seed(0)
+        actions = [envs.action_space.sample() for _ in range(8)]
+        envs.reset(seed=0)
+
+        def task(number: int) -> None:
+            for k in range(number):
+                envs.step(actions[k % 8])
+
+        return task
+
+    pixels = {"observation": "pixels", "screen_size": (64, 64), "instructions": 1}
+    worlds: dict[str, dict[str, Any]] = {
+        "GUIGrounding 64x64 pixels": {"id": WORLDS[0], **pixels},
+        "GUIGrounding elements": {"id": WORLDS[0]},
+        "GUIScreens elements": {"id": WORLDS[1]},
+    }
+    tasks = {}
+    for name, settings in worlds.items():
+        for r in (None, reward):
+            made = gym.make_vec(
+                **settings, num_envs=rows, vectorization_mode="vector_entry_point", reward=r, copy=False, autoreset_mode="same_step"
+            )  # fmt: skip
+            tasks[f"{name} reward={r}"] = task_of(made)
+    rates = {name: [rate * rows for rate in found] for name, found in alternate(tasks, repeats, seconds).items()}
+    print(f"{rows} rows, gymnasium.make_vec(autoreset_mode='same_step', copy=False), all cores")
+    for name, found in rates.items():
+        more = ""
+        if not name.endswith("None"):
+            plain = rates[name.rpartition("reward=")[0] + "reward=None"]
+            shares = [1 - paid / free for paid, free in zip(found, plain, strict=True)]
+            more = f"   reward: {statistics.median(shares):.0%} of the step ({min(shares):.0%} to {max(shares):.0%})"
+        _show(name, found, more)
+    found = rates[f"GUIGrounding 64x64 pixels reward={reward}"]
+    print(f"  asked of 64x64 pixels: 50,000 frames/s: {'met' if min(found) >= 50_000 else 'not met'}\n")
+    return rates
+
+
+def memory(rows: int) -> dict[str, float]:
+    """Bytes a row and bytes shared by all rows, by world and observation."""
+    found: dict[str, float] = {}
+    print("memory")
+    for env in WORLDS:
+        for settings in ({}, {"observation": "pixels", "screen_size": (64, 64)}):
+            made: Any = gym.make_vec(env, num_envs=rows, vectorization_mode="vector_entry_point", **settings)
+            batch = made.unwrapped._stepper.batch
+            each = (sum(array.nbytes for array in batch.arrays.values()) + batch.raw.nbytes) / rows
+            shared = sum(array.nbytes for array in batch._shared.values())
+            name = f"{env.split('/')[1]} {'64x64 pixels' if settings else 'elements'}"
+            print(f"  {name:<44}{each:>12,.0f} bytes a row, {shared / 2**20:.1f} MiB shared")
+            found[name] = each
+    print()
+    return found
+
+
+def start(repeats: int) -> dict[str, list[float]]:
+    """Seconds from starting Python's imports to the first reset, in a fresh process whose kernels are cached."""
+    found: dict[str, list[float]] = {}
+    print("a second process, import to first reset")
+    for env in WORLDS:
+        code = _START.format(env=env)
+        runs = [subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True) for _ in range(repeats)]
+        found[env] = [float(run.stdout.split()[-1]) for run in runs]
+        print(f"  {env.split('/')[1]:<44}{statistics.median(found[env]):>12.2f} s        ({min(found[env]):.2f} to {max(found[env]):.2f})")
+    return found
