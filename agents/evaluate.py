@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Callable
 from typing import Any
@@ -133,7 +134,7 @@ def _actor(actor: Any, envs: Any, seed: int, settings: dict[str, Any], env: str)
     return actor(envs)
 
 
-def baseline(name: str, env: str, training: dict[str, Any], seed: int = 0, episodes: int = 512) -> Callable[[Any], Actor]:
+def baseline(name: str, env: str, training: dict[str, Any], seed: int = 0, episodes: int = 256) -> Callable[[Any], Actor]:
     """A baseline as a function of ``envs``. "constant" and "role" are the best of many, chosen on training episodes."""
     simple: dict[str, Callable[[Any], Actor]] = {
         "random": lambda envs: random_agent(envs, seed),
@@ -142,7 +143,25 @@ def baseline(name: str, env: str, training: dict[str, Any], seed: int = 0, episo
     }
     if name in simple:
         return simple[name]
-    envs = make_evaluation(env, None, training, rows=256)
+    return _best(name, env, repr(sorted(training.items())), seed, episodes, _Unhashed(training))
+
+
+class _Unhashed:
+    """Settings that take no part in a cache's key: their text stands beside them."""
+
+    def __init__(self, value: dict[str, Any]):
+        self.value = value
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Unhashed)
+
+    def __hash__(self) -> int:
+        return 0
+
+
+@functools.lru_cache(maxsize=32)  # training and held-out episodes ask for the same guess
+def _best(name: str, env: str, text: str, seed: int, episodes: int, training: _Unhashed) -> Callable[[Any], Actor]:
+    envs = make_evaluation(env, None, training.value, rows=256)
     candidates: list[Callable[[Any], Actor]] = _constants(envs) if name == "constant" else _roles(seed)
 
     def score(candidate: Callable[[Any], Actor]) -> float:
@@ -159,8 +178,8 @@ def _constants(envs: Any) -> list[Callable[[Any], Actor]]:
         return [lambda e, a=a: constant_agent(e, np.array(a)) for a in range(int(space.start), int(space.start + space.n))]  # type: ignore[misc]
     if not isinstance(space, gym.spaces.Box) or space.shape[0] not in (2, 3, 4):
         raise TypeError(f"no constant actions to try for {space}")
-    found = []
-    for x, y in itertools.product(np.linspace(-0.95, 0.95, 24), np.linspace(-0.95, 0.95, 18)):
+    found: list[Callable[[Any], Actor]] = []
+    for x, y in itertools.product(np.linspace(-0.95, 0.95, 20), np.linspace(-0.95, 0.95, 15)):
         rest = {2: [x, y], 3: [x, y, 1], 4: [x - 0.05, y - 0.05, x + 0.05, y + 0.05]}[space.shape[0]]
         found.append(lambda e, a=rest: constant_agent(e, np.clip(a, -1, 1)))  # type: ignore[misc]
     return found

@@ -54,6 +54,7 @@ class ElementTable(BaseFeaturesExtractor):
         super().__init__(observation_space, 5 * self.places + self.context)
         self.words = nn.EmbeddingBag(VOCABULARY, embedding, mode="mean", padding_idx=0)
         self.roles = nn.Embedding(len(ROLES), embedding)
+        self.bits: torch.Tensor
         self.register_buffer("bits", 2 ** torch.arange(len(STATES)), persistent=False)
         nn.init.normal_(self.words.weight, std=0.3)
         self.element = nn.Linear(6 + 6 + len(STATES) + 2 * embedding, width)
@@ -116,7 +117,7 @@ class PixelsAndInstruction(BaseFeaturesExtractor):
     """
 
     def __init__(self, observation_space: gym.spaces.Dict, width: int = 32, embedding: int = 32):
-        height, wide, _ = sorted(observation_space["pixels"].shape, key=lambda n: n == 3)  # type: ignore[type-var]
+        height, wide, _ = sorted(observation_space["pixels"].shape or (), key=lambda n: n == 3)
         self.cells = (-(-height // 8), -(-wide // 8))
         table = ElementTable(observation_space) if "boxes" in observation_space.spaces else None
         self.places = table.places if table else self.cells[0] * self.cells[1]
@@ -230,20 +231,21 @@ class PointerPolicy(MultiInputActorCriticPolicy):
     """
 
     def _build_mlp_extractor(self) -> None:
-        self.mlp_extractor = ActorAndCritic(self.features_dim, 5 * self.features_extractor.places)
+        self.places: int = self.features_extractor.places  # type: ignore[assignment]
+        self.mlp_extractor: Any = ActorAndCritic(int(self.features_dim), 5 * self.places)
 
     def _build(self, lr_schedule: Any) -> None:
         super()._build(lr_schedule)
-        self.action_net = nn.Linear(self.mlp_extractor.context, self.action_net.out_features)
+        parts = int(self.action_net.out_features)  # type: ignore[arg-type]
+        self.action_net = nn.Linear(self.mlp_extractor.context, parts)
         nn.init.zeros_(self.action_net.weight)
         nn.init.zeros_(self.action_net.bias)
-        parts = self.action_net.out_features
         repeated = [0, 1, 2, 3] * ((parts - 2) // 4)
         self.reads = {2: [4, 5], 3: [4, 5, 6], 4: [0, 1, 2, 3]}.get(parts, [*repeated, 4, 5])
         self.optimizer = self.optimizer_class(self.parameters(), lr=lr_schedule(1), **self.optimizer_kwargs)  # type: ignore[call-arg]
 
     def _get_action_dist_from_latent(self, latent_pi: torch.Tensor) -> Distribution:
-        scores, boxes, context = Places.unflat(latent_pi, self.features_extractor.places)
+        scores, boxes, context = Places.unflat(latent_pi, self.places)
         middles = 0.5 * (boxes[..., :2] + boxes[..., 2:])
         means = torch.cat([boxes, middles, torch.zeros_like(middles[..., :1])], -1)[..., self.reads]
         means = means + self.action_net(context).unsqueeze(1)

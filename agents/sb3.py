@@ -224,9 +224,6 @@ def train(config: Config, out: str | pathlib.Path, resume: bool = False, progres
             raise FileExistsError(f"{folder} holds a run already; pass resume to go on with it, or another folder")
         if asdict(read_config(folder / "config.yaml")) != asdict(config):
             raise ValueError(f"{folder}/config.yaml is of another run")
-    (folder / "checkpoints").mkdir(parents=True, exist_ok=True)
-    write_whole(folder / "config.yaml", yaml.safe_dump(asdict(config), sort_keys=False).encode())
-    write_whole(folder / "versions.json", json.dumps(versions(config), indent=1).encode())
     with own_randomness(base_seed(config.seed, "train") % 2**31, config.threads), Progress(config.steps, progress) as bar:
         _learn(config, folder, bar)
     return Run(folder)
@@ -243,6 +240,10 @@ def _learn(config: Config, folder: pathlib.Path, bar: Any) -> None:
     model = make_model(config, vec_env)
     check_reward(layer, model.gamma)
     model.set_logger(Logger(None, []))
+    # only now: a config that cannot be trained leaves no folder behind
+    (folder / "checkpoints").mkdir(parents=True, exist_ok=True)
+    write_whole(folder / "config.yaml", yaml.safe_dump(asdict(config), sort_keys=False).encode())
+    write_whole(folder / "versions.json", json.dumps(versions(config), indent=1).encode())
     checkpoint = last_checkpoint(folder)
     metrics = folder / "metrics.jsonl"
     updates, spent = 0, 0.0

@@ -28,6 +28,7 @@ from rewardscape.rewards.core.registry import (
     as_expression,
     get_reward,
     list_presets,
+    load_plugins,
     load_terms,
     read_yaml,
     register_preset,
@@ -40,7 +41,7 @@ from rewardscape.rewards.gui import box_area, distance, format_reward, gaussian_
 __all__ = [
     "FACTS", "TERMS", "Fact", "Node", "Preset", "RewardError", "RewardLayer", "Term",
     "array_namespace", "as_expression", "box_area", "clip", "declare_fact", "distance", "fact", "format_reward", "gate",
-    "gaussian_coverage", "gaussian_point", "get_reward", "hit", "iou", "lexicographic", "list_presets", "load_terms",
+    "gaussian_coverage", "gaussian_point", "get_reward", "hit", "iou", "lexicographic", "list_presets", "load_plugins", "load_terms",
     "maximum", "mean_applicable", "minimum", "objective_gain", "parse", "potential", "product", "read_yaml",
     "register_preset", "scheduled", "step_cost", "success", "term", "to_yaml", "valid", "where_applicable",
 ]  # fmt: skip

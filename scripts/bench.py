@@ -30,7 +30,9 @@ print(time.perf_counter() - start)
 
 
 def main(argv: list[str]) -> int:
-    parser = argparse.ArgumentParser(prog="rewardscape bench", description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser = argparse.ArgumentParser(
+        prog="rewardscape bench", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
     parser.add_argument("--repeats", type=int, default=7, help="of every row, at least 3; alternating")
     parser.add_argument("--seconds", type=float, default=1.0, help="each repeat takes about this long")
     parser.add_argument("--rows", type=int, default=1024, help="of the vectors")
@@ -42,7 +44,9 @@ def main(argv: list[str]) -> int:
     import rewardscape  # noqa: F401
 
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    print(f"{cores} cores, Python {sys.version.split()[0]}, NumPy {np.__version__}; medians of {options.repeats} alternating repeats\n")
+    print(
+        f"{cores} cores, Python {sys.version.split()[0]}, NumPy {np.__version__}; medians of {options.repeats} alternating repeats\n"
+    )
     found = {
         "single": single(options.repeats, options.seconds, options.reward),
         "vector": vector(options.repeats, options.seconds, options.rows, options.reward),
@@ -136,7 +140,7 @@ def vector(repeats: int, seconds: float, rows: int, reward: str) -> dict[str, li
 
         return task
 
-    pixels = {"observation": "pixels", "screen_size": (64, 64), "instructions": 1}
+    pixels: dict[str, Any] = {"observation": "pixels", "screen_size": (64, 64), "instructions": 1}
     worlds: dict[str, dict[str, Any]] = {
         "GUIGrounding 64x64 pixels": {"id": WORLDS[0], **pixels},
         "GUIGrounding elements": {"id": WORLDS[0]},
@@ -168,7 +172,8 @@ def memory(rows: int) -> dict[str, float]:
     found: dict[str, float] = {}
     print("memory")
     for env in WORLDS:
-        for settings in ({}, {"observation": "pixels", "screen_size": (64, 64)}):
+        kinds: tuple[dict[str, Any], ...] = ({}, {"observation": "pixels", "screen_size": (64, 64)})
+        for settings in kinds:
             made: Any = gym.make_vec(env, num_envs=rows, vectorization_mode="vector_entry_point", **settings)
             batch = made.unwrapped._stepper.batch
             each = (sum(array.nbytes for array in batch.arrays.values()) + batch.raw.nbytes) / rows
@@ -186,7 +191,11 @@ def start(repeats: int) -> dict[str, list[float]]:
     print("a second process, import to first reset")
     for env in WORLDS:
         code = _START.format(env=env)
-        runs = [subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True) for _ in range(repeats)]
+        runs = [
+            subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True) for _ in range(repeats)
+        ]
         found[env] = [float(run.stdout.split()[-1]) for run in runs]
-        print(f"  {env.split('/')[1]:<44}{statistics.median(found[env]):>12.2f} s        ({min(found[env]):.2f} to {max(found[env]):.2f})")
+        print(
+            f"  {env.split('/')[1]:<44}{statistics.median(found[env]):>12.2f} s        ({min(found[env]):.2f} to {max(found[env]):.2f})"
+        )
     return found

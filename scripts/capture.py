@@ -187,9 +187,8 @@ class Camera:
     def take(self, shot: Shot) -> tuple[bytes, list[Found]]:
         """The picture (WebP) and the elements of one page."""
         width, height = shot.size
-        page = self._browser.new_page(
-            viewport={"width": width, "height": height}, color_scheme=shot.theme, reduced_motion="reduce"
-        )  # type: ignore[arg-type]
+        look: Any = {"color_scheme": shot.theme, "reduced_motion": "reduce"}
+        page = self._browser.new_page(viewport={"width": width, "height": height}, **look)
         try:
             seed = re.search(r"#seed=(\d+)$", shot.url)
             page.goto(shot.url.split("#seed=")[0], wait_until="load")

@@ -41,7 +41,7 @@ def main(argv: list[str] | None = None) -> int:
         return 2
     try:
         return importlib.import_module(f"rewardscape.scripts.{name}").main(rest) or 0
-    except (ValueError, FileNotFoundError, ModuleNotFoundError) as error:
+    except (ValueError, FileNotFoundError, FileExistsError, ModuleNotFoundError) as error:
         if os.environ.get("REWARDSCAPE_DEBUG"):
             raise
         print(f"error: {error}", file=sys.stderr)

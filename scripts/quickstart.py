@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import pathlib
 import time
+from typing import Any
 
 from rewardscape.scripts.report import Report, curves
 
@@ -33,7 +34,8 @@ def main(argv: list[str]) -> int:
 
     out = options.out or pathlib.Path("runs") / f"quickstart-{time.strftime('%Y%m%d-%H%M%S')}"
     started = time.perf_counter()
-    runs, results = {}, {}
+    runs: dict[str, Any] = {}
+    results: dict[str, Any] = {}
     for reward in options.rewards:
         print(f"training {ENV} under {reward}")
         config = Config(ENV, reward, steps=options.steps, seed=options.seed, env_settings=dict(WORLD))

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import copy
+import dis
 import hashlib
 import json
 import os
 import pathlib
+import pickle
 import random
 import subprocess
 import sys
@@ -37,7 +40,8 @@ class Finding:
 
     def __str__(self) -> str:
         word = {True: "ok", False: "FAILED", None: "skipped"}[self.ok]
-        return f"{word:<8}{self.name}{': ' if self.detail else ''}{self.detail}"
+        detail = " ".join(self.detail.split())  # one line, whatever it quotes
+        return f"{word:<8}{self.name}{': ' if detail else ''}{detail}"
 
 
 class Skip(Exception):
@@ -73,6 +77,8 @@ def check_world(env: str, settings: dict[str, Any] | None = None, simulator: boo
         "a saved state comes back": world.state,
         "bad actions are replaced, reported, and touch no other row": world.bad_actions,
         "nobody's global generator is touched": world.global_generators,
+        "a row is the same whoever its neighbours are": world.neighbours,
+        "what was returned stays as it was": world.copies,
     }
     if world.agents is None:
         checks |= {
@@ -80,6 +86,7 @@ def check_world(env: str, settings: dict[str, Any] | None = None, simulator: boo
             "Stable-Baselines3's checker": world.sb3_checker,
             "a vector's row is the single environment of its seed": world.rows,
             "the same seed repeats, reset() moves on": world.seeds,
+            "its spec makes it again": world.spec,
             "render modes": world.render,
             "the expert succeeds, random actions do worse": world.expert,
         }
@@ -129,7 +136,6 @@ class _World:
     def facts(self) -> None:
         envs = self.vector()
         envs.reset(seed=SEED)
-        envs.step(self.actions(1)[0])
         declared = {name: extents for name, (_, extents) in fields(self.kind.Facts).items()}
         for name, extents in declared.items():
             assert name in FACTS, f"{name} is not in the vocabulary; add it with declare_fact"
@@ -142,22 +148,29 @@ class _World:
                 assert not isinstance(said, int) or found == said, (
                     f"{name} has extents {extents}, the vocabulary says {fact.shape}"
                 )
-            assert np.isfinite(array.astype(float)).all(), f"{name} is not finite"
+        for step, action in enumerate(self.actions(4 * STEPS)):
+            for name in declared:
+                found = np.asarray(envs.unwrapped.facts[name], float)
+                assert np.isfinite(found).all(), f"{name} is not finite after {step} steps: {found}"
+            envs.step(action)
 
     def no_foreign_randomness(self) -> None:
+        foreign = {id(module): module.__name__ for module in (random, np.random)}
+        for module in (random, np.random):
+            foreign |= {id(getattr(module, name)): f"{module.__name__}.{name}" for name in module.__all__}
         seen: set[int] = set()
-        queue = [self.kind.reset, self.kind.step, self.kind.observe]
+        queue: list[Any] = [self.kind.reset, self.kind.step, self.kind.observe]
         while queue:
             function = queue.pop()
             python = getattr(function, "py_func", function)
-            if id(python) in seen or not isinstance(python, types.FunctionType):
+            if not isinstance(python, types.FunctionType) or python.__module__.partition(".")[0] in ("numpy", "numba"):
+                continue
+            if id(python) in seen:
                 continue
             seen.add(id(python))
-            for name in python.__code__.co_names:
-                thing = python.__globals__.get(name)
-                assert thing is not random and thing is not np.random, f"{python.__name__} reads {name}"
-                assert not (name == "random" and thing is None), f"{python.__name__} uses .random"
-                queue += [thing] if callable(thing) else []
+            for value in _read(python, python.__code__):
+                assert id(value) not in foreign, f"{python.__module__}.{python.__name__} uses {foreign[id(value)]}"
+                queue.append(value)
 
     def spaces(self) -> None:
         envs = self.vector()
@@ -187,16 +200,40 @@ class _World:
             seen, _ = envs.reset(seed=SEED)
             alone = [single.reset(seed=SEED + i)[0] for i, single in enumerate(singles)]
             for step, action in enumerate(actions):
-                for i in range(ROWS):
-                    _same(_row(seen, i), alone[i], f"step {step}, row {i}: observation")
-                seen, reward_now, terminated, truncated, _ = envs.step(action)
                 for i, single in enumerate(singles):
-                    alone[i], paid, ended, cut, _ = single.step(action[i])
+                    _same(_row(seen, i), alone[i], f"step {step}, row {i}: observation")
+                    self._same_facts(envs, i, single, 0, f"step {step}, row {i}")
+                seen, reward_now, terminated, truncated, info = envs.step(action)
+                for i, single in enumerate(singles):
+                    alone[i], paid, ended, cut, said = single.step(action[i])
                     where = f"step {step}, row {i}, reward {reward}"
                     assert paid == reward_now[i], f"{where}: vector paid {reward_now[i]}, single {paid}"
                     assert (ended, cut) == (terminated[i], truncated[i]), f"{where}: ends differ"
+                    _same_info(info["final_info"] if ended or cut else info, i, said, where)
                     if ended or cut:
+                        _same(info["final_obs"][i], alone[i], f"{where}: last observation")
                         alone[i], _ = single.reset()
+
+    def neighbours(self) -> None:
+        for reward in dict.fromkeys((None, self.preset)):
+            together, apart = self.vector(reward=reward), [self.vector(1, reward=reward) for _ in range(ROWS)]
+            together.reset(seed=SEED)
+            for i, one in enumerate(apart):
+                one.reset(seed=SEED + i)
+            for step, action in enumerate(self.actions(3 * STEPS)):
+                seen = together.step(action)
+                for i, one in enumerate(apart):
+                    where = f"step {step}, row {i} of {ROWS}, beside itself alone"
+                    found = one.step(action[i : i + 1])
+                    _same(_row(seen[0], i), _row(found[0], 0), f"{where}: observation")
+                    for name, a, b in zip(("reward", "terminated", "truncated"), seen[1:4], found[1:4], strict=True):
+                        assert np.array_equal(a[i], b[0]), f"{where}: {name} {a[i]}, {b[0]}"
+                    self._same_facts(together, i, one, 0, where)
+
+    def _same_facts(self, one: Any, row: int, two: Any, other: int, where: str) -> None:
+        for name in (*fields(self.kind.Facts), "action", "action_valid", "objective"):
+            a, b = one.unwrapped.facts[name][row], two.unwrapped.facts[name][other]
+            assert np.array_equal(a, b), f"{where}: {name} is {a}, and {b}"
 
     def autoreset(self) -> None:
         """In next-step mode a row that ended spends one step on its reset; leaving those out, both show the same."""
@@ -206,19 +243,24 @@ class _World:
         following.reset(seed=SEED)
         history: list[list[tuple]] = [[] for _ in range(ROWS)]
         for action in actions:
-            _, reward, terminated, truncated, _ = same.step(action)
+            seen, reward, terminated, truncated, info = same.step(action)
             for i in range(ROWS):
-                history[i].append((float(np.sum(reward[i])), bool(terminated[i]), bool(truncated[i])))
+                last = info["final_obs"][i] if terminated[i] or truncated[i] else _row(seen, i)
+                history[i].append((float(np.sum(reward[i])), bool(terminated[i]), bool(truncated[i]), _digest(last)))
         position, ended = [0] * ROWS, np.zeros(ROWS, bool)
         for _ in range(len(actions)):
             batch = np.stack([actions[position[i]][i] for i in range(ROWS)])
-            _, reward, terminated, truncated, _ = following.step(batch)
+            seen, reward, terminated, truncated, _ = following.step(batch)
             for i in range(ROWS):
-                now = (float(np.sum(reward[i])), bool(terminated[i]), bool(truncated[i]))
+                now = (float(np.sum(reward[i])), bool(terminated[i]), bool(truncated[i]), _digest(_row(seen, i)))
                 if ended[i]:
-                    assert now == (0.0, False, False), f"row {i}: the reset step gave {now}"
+                    assert now[:3] == (0.0, False, False), f"row {i}: the reset step gave {now[:3]}"
                 else:
-                    assert now == history[i][position[i]], f"row {i}: {now} after {history[i][position[i]]}"
+                    then = history[i][position[i]]
+                    assert now[:3] == then[:3], (
+                        f"row {i}: next-step (reward, terminated, truncated) {now[:3]}, same-step {then[:3]}"
+                    )
+                    assert now == then, f"row {i}: the observations of the two modes differ"
                     position[i] += 1
             ended = terminated | truncated
 
@@ -250,7 +292,9 @@ class _World:
 
     def bad_actions(self) -> None:
         space = self.rules.action_space
-        bad: list[Any] = [np.nan, np.inf, -np.inf, 1e30] if isinstance(space, gym.spaces.Box) else [-1, 10**9, -(10**12)]
+        bad: list[Any] = (
+            [np.nan, np.inf, -np.inf, 1e30, -1e30] if isinstance(space, gym.spaces.Box) else [-(10**6), 10**9, -(10**12)]
+        )
         for value in bad:
             clean, dirty = self.vector(reward=self.preset), self.vector(reward=self.preset)
             clean.reset(seed=SEED)
@@ -261,8 +305,11 @@ class _World:
                 one, two = clean.step(action), dirty.step(spoiled)
                 if not two[4]["invalid_action"][0].any():  # a reset step takes no action
                     assert dirty.unwrapped._stepper.episode["fresh"][0], f"{value} was not reported as invalid"
+                assert not one[4]["invalid_action"].any(), "a good action was reported as invalid"
                 assert np.isfinite(two[1]).all(), f"{value} led to the reward {two[1]}"
+                assert dirty.observation_space.contains(two[0]), f"{value} led out of the observation space"
                 for i in range(1, ROWS):
+                    self._same_facts(clean, i, dirty, i, f"row {i}, while row 0 acted {value}")
                     _same(_row(one[0], i), _row(two[0], i), f"row {i}, while row 0 acted {value}")
                     assert np.array_equal(one[1][i], two[1][i]), f"row {i} was paid otherwise because row 0 acted {value}"
 
@@ -295,6 +342,28 @@ class _World:
         assert second == _digest(env.reset()[0]), "the episode after it differs"
         several = {_digest(env.reset()[0]) for _ in range(8)}
         assert len(several) > 1, "eight resets without a seed gave the same observation"
+
+    def spec(self) -> None:
+        env = self.single(self.preset)
+        written = gym.envs.registration.EnvSpec.from_json(env.spec.to_json())
+        for how, spec in (("JSON", written), ("pickle", pickle.loads(pickle.dumps(env.spec)))):
+            _same(env.reset(seed=SEED)[0], gym.make(spec).reset(seed=SEED)[0], f"made from its spec by {how}: observation")
+
+    def copies(self) -> None:
+        faces = [self.vector(), self.vector(autoreset_mode="same_step")] + ([self.single()] if self.agents is None else [])
+        for env in faces:
+            whole = env is not faces[-1] or self.agents is not None
+            given: list[Any] = [env.reset(seed=SEED)[0]]
+            kept = copy.deepcopy(given)
+            for action in self.actions(STEPS):
+                given.append(env.step(action if whole else action[0])[:4])
+                kept.append(copy.deepcopy(given[-1]))
+                if not whole and (given[-1][2] or given[-1][3]):
+                    env.reset()
+            assert _digest(given[0]) == _digest(kept[0]), "the observation of reset changed later"
+            for step, (now, then) in enumerate(zip(given[1:], kept[1:], strict=True)):
+                assert _digest(now[0]) == _digest(then[0]), f"the observation of step {step} changed later"
+                assert _digest(*now[1:]) == _digest(*then[1:]), f"reward or ends of step {step} changed later"
 
     def render(self) -> None:
         env = self.single(render_mode="rgb_array")
@@ -329,7 +398,11 @@ class _World:
                 import numba.cuda  # noqa: F401
             except ImportError:
                 raise Skip("numba-cuda is not installed") from None
-        asked = {"rules": f"{self.kind.__module__}:{self.kind.__qualname__}", "settings": self.settings, "device": device}
+        asked: dict[str, Any] = {
+            "rules": f"{self.kind.__module__}:{self.kind.__qualname__}",
+            "settings": self.settings,
+            "device": device,
+        }
         program = "import json, sys; from rewardscape.envs.core.check import trace; trace(**json.loads(sys.argv[1]))"
         with tempfile.TemporaryDirectory() as folder:
             paths = [str(pathlib.Path(folder) / name) for name in ("here.npz", "there.npz")]
@@ -341,8 +414,9 @@ class _World:
             assert done.returncode == 0, (done.stderr.strip().splitlines() or ["it failed silently"])[-1]
             with np.load(paths[0]) as here, np.load(paths[1]) as there:
                 for name in here.files:
+                    one, two = here[name], there[name]
                     # compilers may fuse a multiplication with an addition, so floats agree but for the last digits
-                    alike = np.allclose(here[name], there[name], rtol=1e-5, atol=1e-5)
+                    alike = np.allclose(one, two, rtol=1e-5, atol=1e-5) if one.dtype.kind == "f" else np.array_equal(one, two)
                     assert alike, f"after step {name.replace(':', ', ')} differs"
 
 
@@ -354,13 +428,44 @@ def trace(rules: str, settings: dict[str, Any], device: str, path: str) -> None:
     batch.reset(np.ones(ROWS, bool))
     space = made.action_space
     space.seed(SEED)
-    found = {}
+    found: dict[str, Any] = {}
     for step in range(6):
         actions = [space.sample() for _ in range(ROWS * (made.agents or 1))]
         batch.raw[...] = np.stack(actions).reshape(batch.raw.shape)
         batch.step(True)
         found |= {f"{step}:{name.replace('/', '.')}": np.array(array) for name, array in batch.arrays.items()}
     np.savez(path, **found)
+
+
+def _read(function: types.FunctionType, code: types.CodeType) -> Iterator[Any]:
+    """What a function reads from outside: globals, cells, and what it reads of modules (``np.random.rand``: three things)."""
+    cells = dict(zip(function.__code__.co_freevars, (c.cell_contents for c in function.__closure__ or ()), strict=True))
+    value: Any = None
+    for instruction in dis.get_instructions(code):
+        if instruction.opname in ("LOAD_GLOBAL", "LOAD_DEREF"):
+            value = cells.get(instruction.argval, function.__globals__.get(instruction.argval))
+        elif instruction.opname in ("LOAD_ATTR", "LOAD_METHOD") and isinstance(value, types.ModuleType):
+            value = getattr(value, instruction.argval, None)
+        else:
+            value = None
+        if value is not None:
+            yield value
+    for constant in code.co_consts:
+        if isinstance(constant, types.CodeType):
+            yield from _read(function, constant)
+
+
+def _same_info(info: dict[str, Any], row: int, said: dict[str, Any], where: str) -> None:
+    """One row of a vector's ``info`` and the ``info`` of a single environment."""
+    for key, value in said.items():
+        assert key in info, f"{where}: info has {key} in the single environment only"
+        if key == "reward_terms":
+            terms = {name: array[row] for name, array in info[key].items() if not name.startswith("_")}
+            assert terms.keys() == value.keys(), f"{where}: terms {sorted(terms)}, and {sorted(value)}"
+            for name in terms:
+                assert np.array_equal(terms[name], value[name], equal_nan=True), f"{where}: {name} {terms[name]}, {value[name]}"
+        else:
+            assert np.array_equal(info[key][row], value), f"{where}: {key} is {info[key][row]!r}, and {value!r}"
 
 
 def _row(observation: Any, row: int) -> Any:

@@ -31,7 +31,7 @@ from rewardscape.envs.core.handle import Handle, attacher
 if TYPE_CHECKING:
     from rewardscape.envs.core.world import Rules
 
-DEBUG = bool(numba.config.DISABLE_JIT)  # NUMBA_DISABLE_JIT=1: rules run as plain Python
+DEBUG = bool(getattr(numba.config, "DISABLE_JIT", 0))  # NUMBA_DISABLE_JIT=1: rules run as plain Python
 
 
 def rule(function: Callable) -> Any:

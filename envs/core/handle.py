@@ -76,7 +76,7 @@ def _entry_type(entry: Any) -> types.Type:
 class _HandleAttributes(AttributeTemplate):
     key = Handle
 
-    def generic_resolve(self, handle: Handle, name: str) -> types.Type | None:
+    def generic_resolve(self, handle: Handle, name: str) -> types.Type | None:  # type: ignore[override]
         entry = handle.entry(name)
         return None if entry is None else _entry_type(entry)
 
@@ -99,13 +99,14 @@ def _read(context: Any, builder: Any, handle: Handle, base: Any, name: str) -> A
             return _word(builder, base, entry[2], ir.DoubleType())
         value = _word(builder, base, entry[2])
         return builder.icmp_signed("!=", value, ir.Constant(_WORD, 0)) if entry[1] == "bool" else value
-    kind = _entry_type(entry)
+    kind: Any = _entry_type(entry)
     _, _, ndim, place = entry
     array = make_array(kind)(context, builder)
     element = context.get_data_type(kind.dtype)
     size = ir.Constant(_WORD, context.get_abi_sizeof(element))
     shape = [_word(builder, base, place + 1 + axis) for axis in range(ndim)]
-    strides, step = [], size
+    strides: list[Any] = []
+    step = size
     for extent in reversed(shape):
         strides.insert(0, step)
         step = builder.mul(step, extent)

@@ -28,10 +28,15 @@ def load_rules(path: str) -> type[Rules]:
 
 
 def full_id(env: str) -> str:
-    """``env`` with its namespace. ValueError with close matches if it is not registered."""
+    """``env`` with its namespace; ``module:id`` imports the module first. ValueError with what there is if it is unknown."""
+    from rewardscape.rewards import load_plugins
+
+    load_plugins()
+    module, colon, name = env.rpartition(":")
+    if colon:
+        importlib.import_module(module)
+        return full_id(name)
     if env in gym.registry:
-        return env
-    if ":" in env:  # a module that registers it
         return env
     name = f"rewardscape/{env}" if "/" not in env else env
     for candidate in (name, f"{name}-v0"):

@@ -32,13 +32,12 @@ class Stepper:
             raise ValueError('output="numpy" needs device="cpu": on CUDA the buffers are torch tensors')
         self.rules, self.rows, self.output = rules, rows, output
         arrays = self.batch.arrays
+        self.raw: Any = self.batch.raw
         if output == "torch" and not on_device:
             import torch
 
             arrays = {path: torch.from_numpy(array) for path, array in arrays.items()}
             self.raw = torch.from_numpy(self.batch.raw)
-        else:
-            self.raw = self.batch.raw
         self.episode = {name: arrays[f"episode/{name}"] for name in _EPISODE}
         keys = rules.observation_keys
         names = [n.split("/")[1] for n in arrays if n.startswith("observation/")]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 
@@ -13,7 +15,7 @@ class Window:
 
         pygame.display.init()
         self._pygame, self._title, self._fps = pygame, title, fps
-        self._surface = None
+        self._surface: Any = None
         self._clock = pygame.time.Clock()
 
     def show(self, picture: np.ndarray) -> None:

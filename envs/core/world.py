@@ -142,7 +142,7 @@ def choice(world: str, name: str, value: Any, allowed: tuple[Any, ...]) -> Any:
 
 def number(world: str, name: str, value: Any, low: float, high: float, *, whole: bool = False) -> Any:
     """``value`` if it is a number (an integer where ``whole``) in [low, high]; else a ValueError that says so."""
-    kinds: tuple[type, ...] = (int, np.integer) if whole else (int, float, np.integer, np.floating)
+    kinds: Any = (int, np.integer) if whole else (int, float, np.integer, np.floating)
     if isinstance(value, bool) or not isinstance(value, kinds) or not low <= value <= high or not math.isfinite(value):
         raise ValueError(f"{world}: {name}={value!r}; allowed: {'an integer' if whole else 'a number'} in [{low}, {high}]")
     return int(value) if whole else float(value)

@@ -209,13 +209,13 @@ class GUIRules(Rules):
         parts = (2, 4, 3, 4 * self.extents["proposals"] + 2)[kind]
         self.action_space = gym.spaces.Box(-1.0, 1.0, (parts,), np.float32)
         e, box = self.extents, gym.spaces.Box
-        table = {
+        table: dict[str, gym.Space] = {
             "boxes": box(-1.0, 1.0, (elements, 4), np.float32),
             "roles": box(0, len(ROLES) - 1, (elements,), np.int32),
             "names": box(0, VOCABULARY - 1, (elements, e["name_tokens"]), np.int32),
             "states": box(0, 2 ** len(STATES) - 1, (elements,), np.int32),
         }
-        spaces = dict(table) if observation != "pixels" else {}
+        spaces: dict[str, gym.Space] = {**table} if observation != "pixels" else {}
         spaces["instruction"] = box(0, VOCABULARY - 1, (e["instruction_tokens"],), np.int32)
         if observation != "elements":
             spaces["pixels"] = box(0, 255, (height, width, 3), np.uint8)

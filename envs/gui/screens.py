@@ -149,7 +149,7 @@ class GUIScreens(GUIRules):
             return screen.targets
         return [target for target in screen.targets if target.element in kept or target.element < 0]
 
-    def _tabulate(self) -> Shared:
+    def _tabulate(self) -> Any:
         e, canvas = self.extents, (self.settings.width, self.settings.height)
         number, elements = len(self.recorded), e["elements"]
         boxes = np.zeros((number, elements, 4), np.float32)

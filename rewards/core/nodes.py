@@ -428,7 +428,8 @@ def multiply(first: Any, second: Any) -> Node:
         first, second = second, first
     if isinstance(first, Schedule):
         return ScheduledWeight(first, second)
-    weight, parts = 1.0, []
+    weight = 1.0
+    parts: list[Node] = []
     for node in (first, second):
         if isinstance(node, Scale):
             weight, node = weight * node.weight, node.node

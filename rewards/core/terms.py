@@ -27,7 +27,9 @@ class Term(Node):
         self.name = function.__name__
         self.rowwise, self.bounds, self.source = rowwise, bounds, source
         self.doc = inspect.getdoc(function) or ""
-        needed, optional, settings = [], [], {}
+        needed: list[str] = []
+        optional: list[str] = []
+        settings: dict[str, Any] = {}
         for parameter in inspect.signature(function).parameters.values():
             if parameter.kind is parameter.KEYWORD_ONLY:
                 if parameter.default is parameter.empty:

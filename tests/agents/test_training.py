@@ -37,7 +37,14 @@ def lines(run):
 
 def test_a_run_directory_holds_everything(tmp_path):
     run = train(small(), tmp_path / "run", progress="none")
-    assert {p.name for p in run.folder.iterdir()} == {"config.yaml", "versions.json", "metrics.jsonl", "checkpoints", "policy.pt", "tb"}
+    assert {p.name for p in run.folder.iterdir()} == {
+        "config.yaml",
+        "versions.json",
+        "metrics.jsonl",
+        "checkpoints",
+        "policy.pt",
+        "tb",
+    }
     assert read_config(run.folder / "config.yaml") == small()
     versions = json.loads((run.folder / "versions.json").read_text())
     assert versions["packages"]["torch"] == torch.__version__ and versions["threads"] == 1
@@ -163,7 +170,9 @@ def test_wrong_files(tmp_path):
         train(small(128, algorithm_settings={"n_stepz": 3}), tmp_path / "bad", progress="none")
 
 
-@pytest.mark.parametrize("settings", [{"action": "point"}, {"action": "box"}, {"action": "point+confidence"}, {"action": "attend"}])
+@pytest.mark.parametrize(
+    "settings", [{"action": "point"}, {"action": "box"}, {"action": "point+confidence"}, {"action": "attend"}]
+)
 @pytest.mark.parametrize("observation", ["elements", "pixels", "both"])
 def test_networks_fit_every_observation_and_action(settings, observation):
     config = Config(
@@ -199,7 +208,9 @@ def test_the_mixture_integrates_to_one():
 def test_an_agent_learns_to_click_and_pages_never_seen_too(tmp_path, reward):
     from rewardscape.agents.evaluate import evaluate
 
-    run = train(Config("GUIScreens", reward, steps=65_536, seed=0, env_settings={"action": "box"}), tmp_path / "run", progress="none")
+    run = train(
+        Config("GUIScreens", reward, steps=65_536, seed=0, env_settings={"action": "box"}), tmp_path / "run", progress="none"
+    )
     policy = run.load_policy()
     for split in ("train", "held-out"):
         scores = {

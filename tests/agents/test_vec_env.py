@@ -91,5 +91,7 @@ def test_sb3_learns_on_it(algorithm):
 
 
 def test_off_policy_too():
-    envs = gym.make_vec("rewardscape/GUIScreens-v0", num_envs=4, vectorization_mode="vector_entry_point", autoreset_mode="same_step")
+    envs = gym.make_vec(
+        "rewardscape/GUIScreens-v0", num_envs=4, vectorization_mode="vector_entry_point", autoreset_mode="same_step"
+    )
     SAC("MultiInputPolicy", SB3VecEnv(envs), learning_starts=8, batch_size=8, buffer_size=64, seed=0).learn(24)

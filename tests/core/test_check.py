@@ -2,9 +2,9 @@
 
 from typing import Annotated, NamedTuple
 
-import gymnasium as gym
 import numpy as np
 import pytest
+from numpy.random import randint
 
 import rewardscape
 import tests.worlds.corridor  # noqa: F401
@@ -12,8 +12,7 @@ from rewardscape.envs.core import Array, rule
 from rewardscape.envs.core.check import Skip, check_world, run_checks
 from rewardscape.rewards import term
 from rewardscape.rewards.core.check import random_facts, reward_checks
-from rewardscape.scripts.main import main
-from tests.worlds import corridor
+from tests.worlds import corridor, drift
 
 
 @rule
@@ -68,11 +67,77 @@ class Dice(corridor.Corridor):
     reset = staticmethod(dice)
 
 
+@rule
+def loaded(w, i):
+    corridor.reset(w, i)
+    w.state.place[i] = min(randint(0, 3), w.state.place[i])
+
+
+class Loaded(corridor.Corridor):
+    """Draws from NumPy's global generator, by another name."""
+
+    reset = staticmethod(loaded)
+
+
+@rule
+def crowded(w, i):
+    corridor.step(w, i)
+    for other in range(w.state.place.shape[0]):
+        w.facts.corridor_left[i] += 0.25 * w.state.place[other]
+
+
+class Crowded(corridor.Corridor):
+    """A fact depends on the other rows."""
+
+    step = staticmethod(crowded)
+
+
+@rule
+def lost(w, i):
+    corridor.step(w, i)
+    if w.episode.step[i] == 1:
+        w.facts.corridor_left[i] = np.nan
+
+
+class Lost(corridor.Corridor):
+    """A fact is NaN in an episode's second step."""
+
+    step = staticmethod(lost)
+
+
+class TwoTongues(corridor.Corridor):
+    """Says one thing of a row and another of a batch."""
+
+    def info(self, world, row):
+        return {"place": int(world.state.place[row])}
+
+    def texts(self, world):
+        return {"place": world.state.place + 1}
+
+
+@rule
+def fragile(w, i):
+    drift.step(w, i)
+    if not w.action_valid[i]:
+        w.observation.point[i, 0] = np.nan
+
+
+class Fragile(drift.Drift):
+    """Shows NaN after a bad action."""
+
+    step = staticmethod(fragile)
+
+
 BROKEN = {
     TooGenerous: "the objective starts at 0, stays in [0, 1], and reward=None sums to it",
     NoChance: "the same seed repeats, reset() moves on",
     WrongWay: "the expert succeeds, random actions do worse",
     Dice: "rules use no random, no np.random",
+    Loaded: "rules use no random, no np.random",
+    Crowded: "a row is the same whoever its neighbours are",
+    Lost: "facts are in the vocabulary, with its kinds and shapes",
+    TwoTongues: "a vector's row is the single environment of its seed",
+    Fragile: "bad actions are replaced, reported, and touch no other row",
 }
 
 
@@ -82,6 +147,15 @@ def test_a_broken_world_is_found(kind):
     rewardscape.register_world(env, f"{__name__}:{kind.__name__}")
     failed = {f.name for f in check_world(env, simulator=False) if f.ok is False}
     assert BROKEN[kind] in failed
+
+
+def test_buffers_handed_out_are_found(monkeypatch):
+    name = "what was returned stays as it was"
+    found = {f.name: f.ok for f in check_world("rewardscape-tests/Corridor-v0", simulator=False)}
+    assert found[name]
+    monkeypatch.setattr("rewardscape.envs.core.vector.copy_of", lambda value: value)
+    found = {f.name: f.ok for f in check_world("rewardscape-tests/Corridor-v0", simulator=False)}
+    assert found[name] is False
 
 
 def test_an_undeclared_fact_is_found():
@@ -158,16 +232,3 @@ def test_a_skipped_check_is_no_failure():
 
     (found,) = run_checks({"something": cannot})
     assert found.ok is None and "not here" in str(found)
-
-
-def test_the_command(capsys, tmp_path):
-    assert main(["check", "hit"]) == 0
-    assert "0 failed" in capsys.readouterr().out
-    assert main(["check", "broken_centred"]) == 1
-    assert "FAILED" in capsys.readouterr().out
-    assert main(["check", "no-such-thing"]) == 2
-    assert "unknown environment 'no-such-thing'" in capsys.readouterr().err
-    (tmp_path / "empty_module_of_mine.py").write_text("x = 1\n")
-    assert main(["check", str(tmp_path / "empty_module_of_mine.py")]) == 2
-    assert "defines no terms" in capsys.readouterr().err
-    assert gym.spec("rewardscape-tests/Corridor-v0") is not None

@@ -4,11 +4,12 @@ import pytest
 import torch
 
 import tests.worlds.corridor
+import tests.worlds.drift
 import tests.worlds.pair  # noqa: F401
 from rewardscape.envs.core.check import check_world
 from rewardscape.rewards import RewardError, fact, parse, potential, term
 
-CORRIDOR, PAIR = "rewardscape-tests/Corridor-v0", "rewardscape-tests/Pair-v0"
+CORRIDOR, PAIR, DRIFT = (f"rewardscape-tests/{name}-v0" for name in ("Corridor", "Pair", "Drift"))
 
 
 @term
@@ -27,7 +28,7 @@ def vector(rows=4, env=CORRIDOR, **settings):
     return gym.make_vec(env, num_envs=rows, vectorization_mode="vector_entry_point", **settings)
 
 
-@pytest.mark.parametrize("world", [CORRIDOR, PAIR])
+@pytest.mark.parametrize("world", [CORRIDOR, PAIR, DRIFT])
 def test_the_whole_contract(world):
     findings = list(check_world(world))
     assert not [str(f) for f in findings if f.ok is False]

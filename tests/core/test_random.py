@@ -1,6 +1,5 @@
 import collections
 import itertools
-import itertools
 
 import numpy as np
 import pytest
