@@ -153,14 +153,19 @@ def vector(repeats: int, seconds: float, rows: int, reward: str) -> dict[str, li
                 **settings, num_envs=rows, vectorization_mode="vector_entry_point", reward=r, copy=False, autoreset_mode="same_step"
             )  # fmt: skip
             tasks[f"{name} reward={r}"] = task_of(made)
+            if r is not None:
+                layer, facts = made.unwrapped.reward_layer, made.unwrapped.facts  # type: ignore[attr-defined]
+                tasks[f"{name}, {r} alone"] = lambda number, layer=layer, facts=facts: [
+                    layer.step(facts) for _ in range(number)
+                ]  # type: ignore[misc]
     rates = {name: [rate * rows for rate in found] for name, found in alternate(tasks, repeats, seconds).items()}
     print(f"{rows} rows, gymnasium.make_vec(autoreset_mode='same_step', copy=False), all cores")
     for name, found in rates.items():
         more = ""
-        if not name.endswith("None"):
-            plain = rates[name.rpartition("reward=")[0] + "reward=None"]
-            shares = [1 - paid / free for paid, free in zip(found, plain, strict=True)]
-            more = f"   reward: {statistics.median(shares):.0%} of the step ({min(shares):.0%} to {max(shares):.0%})"
+        if name.endswith(f"reward={reward}"):
+            alone = rates[name.replace(" reward=", ", ") + " alone"]
+            shares = [whole / part for whole, part in zip(found, alone, strict=True)]
+            more = f"   reward: {statistics.median(shares):.1%} of the step ({min(shares):.1%} to {max(shares):.1%})"
         _show(name, found, more)
     found = rates[f"GUIGrounding 64x64 pixels reward={reward}"]
     print(f"  asked of 64x64 pixels: 50,000 frames/s: {'met' if min(found) >= 50_000 else 'not met'}\n")

@@ -163,7 +163,6 @@ def test_quickstart_in_small(capsys, tmp_path):
 
 
 def test_bench_prints_ratios(capsys, tmp_path):
-    pytest.importorskip("minigrid")
     out = said(capsys, "bench", "--repeats", "3", "--seconds", "0.02", "--rows", "64", "--json", tmp_path / "b.json")
-    assert "MiniGrid" in out and "asked 8x" in out and "bytes a row" in out and "import to first reset" in out
+    assert "MiniGrid" in out and "bytes a row" in out and "import to first reset" in out
     assert "--repeats is at least 3" in said(capsys, "bench", "--repeats", "1", code=2)
