@@ -12,6 +12,7 @@ import pathlib
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from typing import Any
@@ -197,7 +198,8 @@ def start(repeats: int) -> dict[str, list[float]]:
     for env in WORLDS:
         code = _START.format(env=env)
         runs = [
-            subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True) for _ in range(repeats)
+            subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tempfile.gettempdir())
+            for _ in range(repeats)
         ]
         found[env] = [float(run.stdout.split()[-1]) for run in runs]
         print(

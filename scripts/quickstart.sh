@@ -6,5 +6,5 @@ python=${PYTHON:-python3}
 venv=${VENV:-.venv}
 "$python" -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { echo "rewardscape needs Python 3.10 or newer"; exit 1; }
 [ -x "$venv/bin/python" ] || "$python" -m venv "$venv"
-"$venv/bin/pip" install -q -c constraints.txt '.[train,report]'
+"$venv/bin/pip" install -q -c constraints.txt -e '.[train,report]'
 exec "$venv/bin/rewardscape" quickstart "$@"

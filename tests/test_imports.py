@@ -28,17 +28,19 @@ def test_dependencies_point_one_way(repository):
                     assert ORDER.index(parts[1]) <= place, f"{path} imports {module}"
 
 
-def loaded_by(program):
+def loaded_by(program, folder):
     code = f"{program}\nimport sys; print(*[m for m in ('numba', 'torch', 'pygame', 'stable_baselines3', 'matplotlib') if m in sys.modules])"
-    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=folder).stdout.split()
 
 
-def test_importing_registers_and_loads_nothing_heavy():
-    assert loaded_by("import rewardscape, gymnasium; assert 'rewardscape/GUIGrounding-v0' in gymnasium.registry") == []
+def test_importing_registers_and_loads_nothing_heavy(tmp_path):
+    assert (
+        loaded_by("import rewardscape, gymnasium; assert 'rewardscape/GUIGrounding-v0' in gymnasium.registry", tmp_path) == []
+    )
 
 
-def test_rewards_need_neither_numba_nor_torch():
-    assert loaded_by("import rewardscape.rewards as r; r.get_reward('gui-g2')") == []
+def test_rewards_need_neither_numba_nor_torch(tmp_path):
+    assert loaded_by("import rewardscape.rewards as r; r.get_reward('gui-g2')", tmp_path) == []
 
 
 def test_the_registration_module_stays_small(repository):

@@ -409,7 +409,7 @@ class _World:
             trace(**{**asked, "device": "cpu"}, path=paths[0])
             done = subprocess.run(
                 [sys.executable, "-c", program, json.dumps({**asked, "path": paths[1]})], capture_output=True, text=True, check=False,
-                env={**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p), **environment},
+                env={**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p), **environment}, cwd=folder,
             )  # fmt: skip
             assert done.returncode == 0, (done.stderr.strip().splitlines() or ["it failed silently"])[-1]
             with np.load(paths[0]) as here, np.load(paths[1]) as there:

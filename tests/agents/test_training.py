@@ -92,7 +92,7 @@ def test_a_killed_run_resumes_to_the_identical_result(tmp_path, repository, wait
     (tmp_path / "config.yaml").write_text((whole.folder / "config.yaml").read_text())
     command = [sys.executable, "-c", PROGRAM, str(tmp_path / "config.yaml"), str(tmp_path / "killed")]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([*(p for p in sys.path if p), str(repository)])}
-    process = subprocess.Popen(command, env=environment)
+    process = subprocess.Popen(command, env=environment, cwd=tmp_path)
     deadline = time.monotonic() + 120
     reached = 2 * wait
     while time.monotonic() < deadline:

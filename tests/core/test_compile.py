@@ -63,7 +63,9 @@ def run(folder: pathlib.Path, gain: float, comment: str = "") -> tuple[float, in
         "PYTHONDONTWRITEBYTECODE": "1",
     }
     environment.pop("NUMBA_DISABLE_JIT", None)
-    done = subprocess.run([sys.executable, "-c", PROGRAM], env=environment, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM], env=environment, cwd=folder, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
     reward, hits, misses = done.stdout.split()
     return float(reward), int(hits), int(misses)
