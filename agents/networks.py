@@ -126,8 +126,8 @@ class PixelsAndInstruction(BaseFeaturesExtractor):
         self.table = table
         self.words = nn.EmbeddingBag(VOCABULARY, embedding, mode="mean", padding_idx=0)
         nn.init.normal_(self.words.weight, std=0.3)
-        self.first = nn.Conv2d(5, width, 5, stride=2, padding=2)
-        self.second = nn.Conv2d(width, width, 3, stride=2, padding=1)
+        self.first = nn.Conv2d(5, width // 2, 5, stride=2, padding=2)
+        self.second = nn.Conv2d(width // 2, width, 3, stride=2, padding=1)
         self.third = nn.Conv2d(width, width, 3, stride=2, padding=1)
         self.film = nn.Linear(embedding, 2 * width)
         self.fourth = nn.Conv2d(width, width, 3, padding=1)

@@ -15,6 +15,7 @@ COMMANDS = {
     "train": "train an agent under a reward",
     "evaluate": "objective of a trained agent, with an interval, beside guesses",
     "render": "episodes as png, gif or mp4, with the reward drawn over the screen",
+    "report": "the curves of training runs, as a page or a picture",
     "capture": "screens of web pages, photographed in Chromium",
     "check": "run the whole contract on a world, a reward, or a module of yours",
     "bench": "how fast the worlds and rewards run here, beside MiniGrid",

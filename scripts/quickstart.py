@@ -28,11 +28,12 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--out", type=pathlib.Path, help="folder; default: runs/quickstart-TIME")
     options = parser.parse_args(argv)
 
-    from rewardscape.agents.sb3 import Config, train
+    from rewardscape.agents.sb3 import Config, keep_memory, train
     from rewardscape.scripts.evaluate import compare, table
     from rewardscape.scripts.render import frames, save
 
     out = options.out or pathlib.Path("runs") / f"quickstart-{time.strftime('%Y%m%d-%H%M%S')}"
+    keep_memory()
     started = time.perf_counter()
     runs: dict[str, Any] = {}
     results: dict[str, Any] = {}

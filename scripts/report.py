@@ -1,7 +1,11 @@
-"""Self-contained HTML reports: text, tables, figures and pictures in one file that opens anywhere, also offline."""
+"""``rewardscape report RUN...``: the curves of training runs in one self-contained HTML file, or as a picture (.svg, .png).
+
+`Report` is what every command's report is made of: text, tables, figures and pictures in one file that opens offline.
+"""
 
 from __future__ import annotations
 
+import argparse
 import base64
 import html
 import io
@@ -21,6 +25,38 @@ th:first-child, td:first-child { text-align: left } th { color: var(--soft); fon
 figure { margin: 14px 0 } figure img, figure svg { max-width: 100%; height: auto; border-radius: 4px } figcaption { color: var(--soft); font-size: .92em }
 code, pre { font: 13px/1.5 ui-monospace, monospace } pre { padding: 10px 12px; border: 1px solid var(--line); border-radius: 6px; overflow-x: auto } a { color: var(--accent) }
 """
+
+
+def main(argv: list[str]) -> int:
+    parser = argparse.ArgumentParser(
+        prog="rewardscape report", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("runs", nargs="+", help="run directories, or worlds: then their shipped baselines")
+    parser.add_argument("--show", nargs="+", default=["objective", "reward"], help="metrics or terms, a panel each")
+    parser.add_argument("--out", type=pathlib.Path, default=pathlib.Path("report.html"), help=".html, .svg or .png")
+    options = parser.parse_args(argv)
+    from rewardscape.scripts.options import find_run
+
+    runs = {name: find_run(name) for name in options.runs}
+    series = {f"{run.config.reward}, {pathlib.Path(name).name}": run.metrics() for name, run in runs.items()}
+    known = {key for rows in series.values() for row in rows for key in (*row, *row["terms"])}
+    if unknown := [name for name in options.show if name not in known]:
+        raise ValueError(f"no metric {', '.join(unknown)}; there are: {', '.join(sorted(known - {'terms', 'losses'}))}")
+    figure = curves(series, options.show)
+    if options.out.suffix in (".svg", ".png"):
+        figure.savefig(options.out, bbox_inches="tight", dpi=120)
+    else:
+        report = Report("Training runs", ", ".join(series))
+        report.figure(figure, "Per update, with exploration noise.")
+        last = [
+            [name, *(rows[-1].get(m, rows[-1]["terms"].get(m, float("nan"))) for m in options.show), rows[-1]["steps"]]
+            for name, rows in series.items()
+        ]
+        report.table(["run", *(f"last {m}" for m in options.show), "steps"], last)
+        report.code("\n".join(str(run.config) for run in runs.values()))
+        report.write(options.out)
+    print(f"report: {options.out}")
+    return 0
 
 
 class Report:

@@ -28,7 +28,7 @@ def main(argv: list[str]) -> int:
     add_world_settings(parser)
     options = parser.parse_args(argv)
 
-    from rewardscape.agents.sb3 import read_config, train
+    from rewardscape.agents.sb3 import keep_memory, read_config, train
 
     chosen = sum(value is not None for value in (options.env, options.config, options.resume))
     if chosen != 1:
@@ -43,6 +43,7 @@ def main(argv: list[str]) -> int:
     else:
         config = read_config(options.config) if options.config is not None else from_options(options)
         folder = options.out or default_folder(config)
+    keep_memory()
     started = time.perf_counter()
     run = train(config, folder, resume=options.resume is not None, progress=options.progress)
     last = run.metrics()[-1]

@@ -150,6 +150,14 @@ def test_settings_are_yaml():
     }
 
 
+def test_curves_of_runs(run, capsys, tmp_path):
+    said(capsys, "report", run, "GUIScreens", "--out", tmp_path / "r.html", "--show", "objective", "gaussian_point")
+    assert "<svg" in (tmp_path / "r.html").read_text() and "last gaussian_point" in (tmp_path / "r.html").read_text()
+    said(capsys, "report", "GUIGrounding", "--out", tmp_path / "r.png")
+    assert iio.imread(tmp_path / "r.png").std() > 5
+    assert "no metric joy" in said(capsys, "report", run, "--show", "joy", code=2)
+
+
 @pytest.mark.slow
 def test_quickstart_in_small(capsys, tmp_path):
     out = said(capsys, "quickstart", "--steps", "8192", "--episodes", "32", "--out", tmp_path / "q")
