@@ -6,10 +6,10 @@ Knows nothing of environments: facts go in, rewards come out. ``get_reward("gui-
 
 from rewardscape.rewards.core.arrays import array_namespace
 from rewardscape.rewards.core.facts import FACTS, Fact, declare_fact
+from rewardscape.rewards.core.formula import parse
 from rewardscape.rewards.core.layer import RewardLayer
-from rewardscape.rewards.core.nodes import (
-    Node,
-    RewardError,
+from rewardscape.rewards.core.nodes import Node, RewardError, product, scheduled
+from rewardscape.rewards.core.operations import (
     clip,
     fact,
     gate,
@@ -17,10 +17,7 @@ from rewardscape.rewards.core.nodes import (
     maximum,
     mean_applicable,
     minimum,
-    parse,
     potential,
-    product,
-    scheduled,
     where_applicable,
 )
 from rewardscape.rewards.core.registry import (

@@ -155,10 +155,7 @@ def vector(repeats: int, seconds: float, rows: int, reward: str) -> dict[str, li
             )  # fmt: skip
             tasks[f"{name} reward={r}"] = task_of(made)
             if r is not None:
-                layer, facts = made.unwrapped.reward_layer, made.unwrapped.facts  # type: ignore[attr-defined]
-                tasks[f"{name}, {r} alone"] = lambda number, layer=layer, facts=facts: [
-                    layer.step(facts) for _ in range(number)
-                ]  # type: ignore[misc]
+                tasks[f"{name}, {r} alone"] = _judge(made.unwrapped)
     rates = {name: [rate * rows for rate in found] for name, found in alternate(tasks, repeats, seconds).items()}
     print(f"{rows} rows, gymnasium.make_vec(autoreset_mode='same_step', copy=False), all cores")
     for name, found in rates.items():
@@ -171,6 +168,16 @@ def vector(repeats: int, seconds: float, rows: int, reward: str) -> dict[str, li
     found = rates[f"GUIGrounding 64x64 pixels reward={reward}"]
     print(f"  asked of 64x64 pixels: 50,000 frames/s: {'met' if min(found) >= 50_000 else 'not met'}\n")
     return rates
+
+
+def _judge(envs: Any) -> Callable[[int], None]:
+    """The reward layer of a vector by itself, on the facts of its last step."""
+
+    def task(number: int) -> None:
+        for _ in range(number):
+            envs.reward_layer.step(envs.facts)
+
+    return task
 
 
 def memory(rows: int) -> dict[str, float]:

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from rewardscape.rewards.core.facts import FACTS
+from rewardscape.rewards.core.formula import parse
 from rewardscape.rewards.core.layer import RewardLayer
-from rewardscape.rewards.core.nodes import Node, TermNode, parse
+from rewardscape.rewards.core.nodes import Node, TermNode
 from rewardscape.rewards.core.registry import as_expression, to_yaml
 from rewardscape.rewards.core.terms import TERMS
 

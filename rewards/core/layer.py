@@ -11,7 +11,9 @@ import numpy as np
 
 from rewardscape.rewards.core.arrays import array_namespace, copy_of, write_rows
 from rewardscape.rewards.core.facts import FACTS
-from rewardscape.rewards.core.nodes import Context, Node, Potential, RewardError, Schedule, TermNode, as_node, parse
+from rewardscape.rewards.core.formula import parse
+from rewardscape.rewards.core.nodes import Context, Node, RewardError, Schedule, TermNode, as_node
+from rewardscape.rewards.core.operations import Potential
 
 
 class RewardLayer:

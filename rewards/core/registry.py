@@ -10,8 +10,9 @@ import os
 import pathlib
 from typing import Any, NamedTuple
 
+from rewardscape.rewards.core.formula import parse
 from rewardscape.rewards.core.layer import RewardLayer
-from rewardscape.rewards.core.nodes import Node, as_node, parse
+from rewardscape.rewards.core.nodes import Node, as_node
 from rewardscape.rewards.core.terms import TERMS, Term
 
 TERM_MODULES = ("rewardscape.rewards.gui", "rewardscape.rewards.general")

@@ -9,7 +9,8 @@ from collections.abc import Callable
 from typing import Any
 
 from rewardscape.rewards.core.facts import require_fact
-from rewardscape.rewards.core.nodes import OPERATIONS, Node, TermNode
+from rewardscape.rewards.core.nodes import Node, TermNode
+from rewardscape.rewards.core.operations import OPERATIONS
 
 TERMS: dict[str, Term] = {}
 
