@@ -15,6 +15,7 @@ import dis
 import hashlib
 import importlib
 import importlib.util
+import logging
 import os
 import pathlib
 import sys
@@ -31,6 +32,7 @@ from rewardscape.envs.core.handle import Handle, attacher
 if TYPE_CHECKING:
     from rewardscape.envs.core.world import Rules
 
+_LOG = logging.getLogger("rewardscape")
 DEBUG = bool(getattr(numba.config, "DISABLE_JIT", 0))  # NUMBA_DISABLE_JIT=1: rules run as plain Python
 
 
@@ -99,6 +101,8 @@ def load_generated(name: str, source: str, stamp: str) -> pytypes.ModuleType:
         return sys.modules[qualified]
     path = cache_folder() / f"{name}-{stamp}" / f"{qualified}.py"
     if not path.exists():
+        if not DEBUG:
+            _LOG.warning("first use of %s: its rules are compiled, for up to a minute, and kept in %s", name, path.parent)
         path.parent.mkdir(parents=True, exist_ok=True)
         draft = path.with_suffix(f".{os.getpid()}")
         draft.write_text(source)

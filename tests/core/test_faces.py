@@ -227,6 +227,18 @@ def test_pictures():
     assert len(envs.unwrapped.render(rows=[2])) == 1
 
 
+def test_a_window_opens_and_closes(monkeypatch):
+    monkeypatch.setenv("SDL_VIDEODRIVER", "dummy")
+    env = gym.make(CORRIDOR, render_mode="human")
+    env.reset(seed=0)
+    env.step(1)
+    window = env.unwrapped._window
+    assert window._surface.get_size() == (48, 8)
+    assert env.render() is None
+    env.close()
+    assert env.unwrapped._window is None
+
+
 def test_facts_can_be_read():
     env = gym.make(CORRIDOR, length=5)
     observation, _ = env.reset(seed=0)
