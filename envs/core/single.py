@@ -12,6 +12,7 @@ import numpy as np
 from rewardscape.envs.core.random import as_seed
 from rewardscape.envs.core.stepper import Stepper
 from rewardscape.envs.core.world import Rules, World
+from rewardscape.rewards import RewardLayer
 
 RENDER_MODES = ("human", "rgb_array", "ansi")
 
@@ -166,6 +167,14 @@ class CompiledEnv(gym.Env):
         """Come back to the moment of `get_state`."""
         self._stepper.set_state(state)
         self._seeded = state["seeded"]
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> CompiledEnv:
+        """Another environment at the same moment, under the same reward; rules and their constants are shared."""
+        layer = self.reward_layer
+        twin = CompiledEnv(self.rules, layer and RewardLayer(layer.expression, layer.on_error), self.render_mode)
+        twin.set_state(self.get_state())
+        twin.spec = self.spec
+        return twin
 
     def render(self) -> Any:
         """The screen as uint8 ``[height, width, 3]`` (rgb_array), as text (ansi), or in a window (human: None)."""

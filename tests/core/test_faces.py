@@ -1,3 +1,5 @@
+import copy
+
 import gymnasium as gym
 import numpy as np
 import pytest
@@ -225,6 +227,18 @@ def test_pictures():
     envs.reset(seed=0)
     assert [p.shape for p in envs.render()] == [(8, 48, 3)] * 3
     assert len(envs.unwrapped.render(rows=[2])) == 1
+
+
+def test_a_copy_goes_its_own_way():
+    env = gym.make(CORRIDOR, length=9, reward="corridor_progress")
+    env.reset(seed=2)
+    env.step(1)
+    twin = copy.deepcopy(env)
+    one, two = [env.step(a)[:4] for a in (1, 0, 1)], [twin.step(a)[:4] for a in (1, 0, 1)]
+    for a, b in zip(one, two, strict=True):
+        assert np.array_equal(a[0], b[0]) and a[1:] == b[1:]
+    twin.step(0)
+    assert env.unwrapped.facts["corridor_left"][0] != twin.unwrapped.facts["corridor_left"][0]
 
 
 def test_a_window_opens_and_closes(monkeypatch):

@@ -79,6 +79,17 @@ def test_episodes_become_pictures(run, capsys, tmp_path, suffix):
         assert len(pictures) == 4
 
 
+def test_gymnasium_records_a_film(tmp_path):
+    import gymnasium as gym
+
+    env = gym.wrappers.RecordVideo(gym.make("rewardscape/GUIScreens-v0", render_mode="rgb_array"), str(tmp_path))
+    env.reset(seed=0)
+    while not env.step(env.action_space.sample())[2]:
+        pass
+    env.close()
+    assert next(tmp_path.glob("*.mp4")).stat().st_size > 1000
+
+
 def test_the_reward_field_is_highest_on_the_target():
     import gymnasium as gym
 
