@@ -121,12 +121,12 @@ def test_a_seed_for_each_row():
 
 
 def test_buffers_are_shared_only_when_asked():
-    for copy in (True, False):
-        envs = vector(2, copy=copy)
+    for shared in (False, True):
+        envs = vector(2, copy=not shared)
         first, _ = envs.reset(seed=0)
         kept = first.copy()
         envs.step(np.ones(2, int))
-        assert np.array_equal(first, kept) is copy
+        assert np.array_equal(first, kept) is not shared
 
 
 def test_tensors_share_the_memory_of_the_rules():
