@@ -33,12 +33,24 @@ from rewardscape.rewards.core.registry import (
 )
 from rewardscape.rewards.core.terms import TERMS, Term, term
 from rewardscape.rewards.general import objective_gain, step_cost, success, valid
-from rewardscape.rewards.gui import box_area, distance, format_reward, gaussian_coverage, gaussian_point, hit, iou
+from rewardscape.rewards.gui import (
+    adaptive_exploration,
+    box_area,
+    collinear,
+    distance,
+    edge_agreement,
+    format_reward,
+    gaussian_coverage,
+    gaussian_point,
+    hit,
+    iou,
+    squared_closeness,
+)
 
 __all__ = [
     "FACTS", "TERMS", "Fact", "Node", "Preset", "RewardError", "RewardLayer", "Term",
-    "array_namespace", "as_expression", "box_area", "clip", "declare_fact", "distance", "fact", "format_reward", "gate",
+    "adaptive_exploration", "array_namespace", "as_expression", "box_area", "clip", "collinear", "declare_fact", "distance", "edge_agreement", "fact", "format_reward", "gate",
     "gaussian_coverage", "gaussian_point", "get_reward", "hit", "iou", "lexicographic", "list_presets", "load_plugins", "load_terms",
     "maximum", "mean_applicable", "minimum", "objective_gain", "parse", "potential", "product", "read_yaml",
-    "register_preset", "scheduled", "step_cost", "success", "term", "to_yaml", "valid", "where_applicable",
+    "register_preset", "scheduled", "squared_closeness", "step_cost", "success", "term", "to_yaml", "valid", "where_applicable",
 ]  # fmt: skip

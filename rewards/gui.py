@@ -6,6 +6,7 @@ pays 0 where the agent's output could not be read (fact ``parsed``), and stays f
 
 from __future__ import annotations
 
+import itertools
 from typing import Any, Literal
 
 from rewardscape.rewards.core.arrays import array_namespace
@@ -120,6 +121,81 @@ def gaussian_coverage(
     near, overlap = twice * twice / summed, product / summed
     value = xp.exp(-0.0625 / alpha**2 * (near[..., 0] + near[..., 1])) * xp.sqrt(xp.abs(overlap[..., 0] * overlap[..., 1]))
     return _read(2.0 * value, parsed)
+
+
+@term(bounds=(0, 1), source="GUI-G1, arXiv:2505.15810, R_Box; Yuqi-Zhou/GUI-G1 grpo_rec.py")
+def edge_agreement(predicted_box, target_box, screen_size, parsed=None):
+    """Harmonic mean over the four edges of ``1 - |predicted - target| / side of the screen``: R_Box of GUI-G1.
+
+    Shape ``[...]``, range [0, 1]; 0 if an edge is off by the whole screen. It holds the box to the target's size where hit
+    and IoU rewards invite boxes too small or too large.
+    """
+    xp = array_namespace(predicted_box)
+    apart = xp.abs(predicted_box - target_box)
+    side = xp.maximum(screen_size, _TINY)
+    low, high = xp.clip(1.0 - apart[..., :2] / side, 0.0, 1.0), xp.clip(1.0 - apart[..., 2:] / side, 0.0, 1.0)
+    missed = (low[..., 0] * low[..., 1] * high[..., 0] * high[..., 1]) <= 0.0
+    inverse = 1.0 / xp.where(low > 0, low, 1.0) + 1.0 / xp.where(high > 0, high, 1.0)
+    return _read(xp.where(missed, 0.0, 4.0 / (inverse[..., 0] + inverse[..., 1])), parsed)
+
+
+@term(source="SE-GUI, arXiv:2505.12370; YXB-NKU/SE-GUI qwen_module.py, point_reward")
+def squared_closeness(predicted_point, target_box, screen_size, parsed=None):
+    """``1 - (d / d_max)²``: d from the point to the target's centre, d_max from there to the farthest corner of the screen.
+
+    Both are measured with the screen scaled to 1 x 1. Shape ``[...]``, at most 1, at least 0 on the screen and below 0 beside
+    it; 0 where d is above 1, as in the released code.
+    """
+    xp = array_namespace(predicted_point)
+    size = xp.maximum(screen_size, _TINY)
+    middle = centre(target_box) / size
+    offset = predicted_point / size - middle
+    reach = xp.maximum(xp.abs(middle), xp.abs(1.0 - middle))
+    squared, farthest = offset * offset, reach * reach
+    distance_squared = squared[..., 0] + squared[..., 1]
+    value = 1.0 - distance_squared / xp.maximum(farthest[..., 0] + farthest[..., 1], _TINY)
+    return _read(xp.where(distance_squared > 1.0, 0.0, value), parsed)
+
+
+def _told(proposals: Any, proposal_count: Any, xp: Any) -> Any:
+    """Which entries of ``proposals`` are given, bool ``[..., proposal]``."""
+    number = xp.ones_like(proposals[..., 0])
+    return xp.cumsum(number, -1) <= proposal_count[..., None]
+
+
+@term(bounds=(-1, 1), source="InfiGUI-G1, arXiv:2508.05731, adaptive exploration; InfiXAI/InfiGUI-G1 reward_fn.py")
+def adaptive_exploration(proposals, proposal_count, target_box):
+    """``1 / sqrt(N k)`` if the k-th of N proposed points is the first in the target (edges included), else ``-1 / N``.
+
+    A proposed region counts as its centre. -1 where nothing is proposed. Shape ``[...]``, range [-1, 1].
+    """
+    xp = array_namespace(proposals)
+    if proposals.shape[-2] == 0:
+        return -xp.ones_like(target_box[..., 0])
+    points = centre(proposals)
+    inside = (points >= target_box[..., None, :2]) & (points <= target_box[..., None, 2:])
+    struck = inside[..., 0] & inside[..., 1] & _told(proposals, proposal_count, xp)
+    counted = xp.cumsum(xp.where(struck, 1.0, 0.0), -1)
+    first = xp.sum(xp.where(counted < 1.0, 1.0, 0.0), axis=-1) + 1.0
+    number = xp.maximum(proposal_count + 0.0 * target_box[..., 0], 1.0)  # in the precision of the facts
+    return xp.where(counted[..., -1] > 0.0, 1.0 / xp.sqrt(number * first), -1.0 / number)
+
+
+@term(bounds=(0, 1), source="InfiGUI-G1, arXiv:2508.05731; InfiXAI/InfiGUI-G1 reward_fn.py")
+def collinear(proposals, proposal_count, *, tolerance: float = 1e-9):
+    """1 if any three of the proposed points lie on a line, else 0: sweeping the screen in a row is no exploration.
+
+    ``tolerance``: the doubled area of the triangle, in square pixels, that counts as none. Shape ``[...]``.
+    """
+    xp = array_namespace(proposals)
+    number = proposals.shape[-2]
+    found = xp.zeros_like(proposal_count * 1.0) > 0
+    points, told = centre(proposals), _told(proposals, proposal_count, xp)
+    for a, b, c in itertools.combinations(range(number), 3):
+        u, v = points[..., b, :] - points[..., a, :], points[..., c, :] - points[..., a, :]
+        area = xp.abs(u[..., 0] * v[..., 1] - u[..., 1] * v[..., 0])
+        found = found | ((area <= tolerance) & told[..., a] & told[..., b] & told[..., c])
+    return xp.where(found, 1.0, 0.0)
 
 
 @term(bounds=(0, 1))

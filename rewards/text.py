@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -18,6 +18,7 @@ from rewardscape.rewards.core.layer import RewardLayer
 from rewardscape.rewards.core.registry import get_reward
 
 LONGEST = 20_000
+MOST_PROPOSALS = 64  # of a completion; later ones are not looked at
 _NUMBER = r"\s{0,20}-?(?:\d{1,20}(?:\.\d{1,20})?|\.\d{1,20})\s{0,20}"
 _BOX = re.compile(rf"\[({_NUMBER}),({_NUMBER}),({_NUMBER}),({_NUMBER})\]")
 _POINT = re.compile(rf"[\[(]({_NUMBER}),({_NUMBER})[\])]")
@@ -27,13 +28,18 @@ _POINT_KEYS = ("point_2d", "point", "coordinate", "coordinates", "position", "cl
 _CONFIDENCE_KEYS = ("confidence", "conf", "score")
 
 
+Style = Literal["any", "gui-g1", "gui-g2", "se-gui", "infigui-g1", "infigui-g1-no-think"]
+
+
 class Click(NamedTuple):
-    """What a completion says: a box (a point is a box without area), and how sure it is. Units are those of the text."""
+    """What a completion says: a box (a point is a box without area), how sure it is, and points it proposes. Units are those
+    of the text."""
 
     box: tuple[float, float, float, float]
     box_given: bool
     confidence: float | None
     format_valid: bool
+    proposals: tuple[tuple[float, ...], ...] = ()
 
     @property
     def point(self) -> tuple[float, float]:
@@ -41,7 +47,7 @@ class Click(NamedTuple):
         return (self.box[0] + self.box[2]) / 2, (self.box[1] + self.box[3]) / 2
 
 
-def parse_click(completion: Any, style: Literal["any", "gui-g2"] = "any") -> Click | None:
+def parse_click(completion: Any, style: Style = "any") -> Click | None:
     """The click or box in a completion, or None if there is none.
 
     ``style="any"``: the first JSON object or list that holds a box (``bbox_2d``, ``bbox``, ``box``) or a point (``point_2d``,
@@ -50,6 +56,11 @@ def parse_click(completion: Any, style: Literal["any", "gui-g2"] = "any") -> Cli
 
     ``style="gui-g2"``: as the released code of GUI-G² reads: the first ``[a,b,c,d]`` after the last ``"assistant\\n"``;
     ``format_valid`` if that is all there is and its numbers are whole and unsigned.
+
+    ``style="gui-g1"``: the first ``bbox_2d`` of four numbers in a JSON list, fenced or bare. ``style="se-gui"``: the
+    coordinate of the first ``<tool_call>``; ``format_valid`` if a call is a left click of ``computer_use`` at two whole,
+    unsigned numbers. ``style="infigui-g1"``: a JSON list of ``point_2d`` after one ``<think>`` that is not empty
+    (``"infigui-g1-no-think"``: without it); the points are the proposals, the first of them the click.
     """
     if not isinstance(completion, str):
         return None
@@ -58,8 +69,10 @@ def parse_click(completion: Any, style: Literal["any", "gui-g2"] = "any") -> Cli
         match = _BOX.search(text)
         box = _finite(match.groups(), 4) if match else None
         return Click(box, True, None, _STRICT_BOX.fullmatch(text) is not None) if box else None  # type: ignore[arg-type]
+    if style in _STYLES:
+        return _STYLES[style](completion[-LONGEST:])
     if style != "any":
-        raise ValueError(f"style={style!r}; allowed: 'any', 'gui-g2'")
+        raise ValueError(f"style={style!r}; allowed: 'any', 'gui-g2', {', '.join(map(repr, _STYLES))}")
     text = completion[-LONGEST:]
     if "<answer>" in text:
         text = text.rsplit("<answer>", 1)[1].split("</answer>", 1)[0]
@@ -77,6 +90,74 @@ def parse_click(completion: Any, style: Literal["any", "gui-g2"] = "any") -> Cli
             box = numbers if parts == 4 else numbers * 2
             return Click(box, parts == 4, None, match.group() == text)  # type: ignore[arg-type]
     return None
+
+
+_FENCED = re.compile(r"```(?:json)?\s*(.*?)```", re.DOTALL)
+_CALL = re.compile(r"<tool_call>(.*?)</tool_call>", re.DOTALL)
+_THOUGHT = re.compile(r"<think>(.+?)</think>(.*)", re.DOTALL)
+
+
+def _load(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _read_gui_g1(text: str) -> Click | None:
+    fenced = _FENCED.search(text)
+    found = _load(fenced.group(1) if fenced else text)
+    entry = found[0] if isinstance(found, list) and found else found
+    box = _numbers_of(entry, "bbox_2d", 4)
+    return None if box is None else Click(box, True, None, fenced is not None)  # type: ignore[arg-type]
+
+
+def _numbers_of(entry: Any, key: str, count: int) -> tuple[float, ...] | None:
+    value = entry.get(key) if isinstance(entry, dict) else None
+    return _finite(value, count) if isinstance(value, list) and len(value) == count else None
+
+
+def _read_se_gui(text: str) -> Click | None:
+    calls = [call for call in map(_load, _CALL.findall(text)) if isinstance(call, dict)]
+    asked = [call["arguments"] for call in calls if isinstance(call.get("arguments"), dict)]
+    point = _numbers_of(asked[0], "coordinate", 2) if asked else None
+    if point is None:
+        return None
+    return Click((*point, *point), False, None, any(map(_is_left_click, calls)))  # type: ignore[arg-type]
+
+
+def _is_left_click(call: dict[str, Any]) -> bool:
+    arguments = call.get("arguments")
+    if call.get("name") != "computer_use" or not isinstance(arguments, dict) or arguments.get("action") != "left_click":
+        return False
+    point = arguments.get("coordinate")
+    whole = isinstance(point, list) and len(point) == 2
+    return whole and all(isinstance(n, int) and not isinstance(n, bool) and n >= 0 for n in point)
+
+
+def _read_infigui_g1(text: str, thinking: bool = True) -> Click | None:
+    if thinking:
+        match = _THOUGHT.fullmatch(text)
+        if match is None or "<think>" in text[1:] or not match.group(1).strip():
+            return None
+        text = match.group(2)
+    fenced = _FENCED.search(text)
+    found = _load((fenced.group(1) if fenced else text).strip())
+    if not isinstance(found, list):
+        return None
+    points = [_numbers_of(entry, "point_2d", 2) for entry in found]
+    if any(point is None for point in points):
+        return None
+    first = points[0] if points else (0.0, 0.0)
+    return Click((*first, *first), False, None, True, tuple((*p, *p) for p in points))  # type: ignore[arg-type, misc]
+
+
+_STYLES: dict[str, Callable[[str], Click | None]] = {
+    "gui-g1": _read_gui_g1,
+    "se-gui": _read_se_gui,
+    "infigui-g1": _read_infigui_g1,
+    "infigui-g1-no-think": lambda text: _read_infigui_g1(text, thinking=False),
+}
 
 
 def _json_values(text: str):
@@ -132,7 +213,7 @@ def facts_from_completions(
     completions: Sequence[str],
     target_box: Any,
     screen_size: Any = (1.0, 1.0),
-    style: Literal["any", "gui-g2"] = "any",
+    style: Style = "any",
 ) -> dict[str, Any]:
     """The facts of a screen that completions amount to, arrays over rows (float64).
 
@@ -143,6 +224,10 @@ def facts_from_completions(
     clicks = [parse_click(completion, style) for completion in completions]
     box = np.array([click.box if click else (0.0,) * 4 for click in clicks]).reshape(rows, 4)
     given = [None if click is None else click.confidence for click in clicks]
+    told = [click.proposals[:MOST_PROPOSALS] if click else () for click in clicks]
+    proposals = np.zeros((rows, max(map(len, told), default=0), 4))
+    for row, points in enumerate(told):
+        proposals[row, : len(points)] = np.array(points).reshape(len(points), 4)
     return {
         "completion": list(completions),
         "predicted_box": box,
@@ -150,6 +235,8 @@ def facts_from_completions(
         "box_given": np.array([click is not None and click.box_given for click in clicks]),
         "confidence": np.array([1.0 if c is None else c for c in given]),
         "confidence_given": np.array([c is not None for c in given]),
+        "proposals": proposals,
+        "proposal_count": np.array([len(points) for points in told]),
         "parsed": np.array([click is not None for click in clicks]),
         "format_valid": np.array([click is not None and click.format_valid for click in clicks]),
         "target_box": np.broadcast_to(np.asarray(target_box, float), (rows, 4)),
@@ -164,7 +251,7 @@ def score(
     completions: Sequence[str],
     target_box: Any,
     screen_size: Any = (1.0, 1.0),
-    style: Literal["any", "gui-g2"] = "any",
+    style: Style = "any",
 ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     """Score completions under ``reward`` (see `get_reward`): rewards ``[row]`` and raw terms.
 

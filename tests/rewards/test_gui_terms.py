@@ -5,7 +5,19 @@ import math
 import numpy as np
 import pytest
 
-from rewardscape.rewards import box_area, distance, gaussian_coverage, gaussian_point, hit, iou
+from rewardscape.rewards import (
+    adaptive_exploration,
+    box_area,
+    collinear,
+    distance,
+    edge_agreement,
+    gaussian_coverage,
+    gaussian_point,
+    hit,
+    iou,
+    squared_closeness,
+)
+from rewardscape.rewards.text import score
 
 TARGET = np.array([100.0, 100, 200, 140])
 PREDICTED = np.array([110.0, 110, 190, 150])
@@ -86,3 +98,56 @@ def test_point_reward_falls_with_the_distance():
     steps = np.arange(0, 200, 5.0)
     boxes = TARGET + steps[:, None] * np.array([1.0, 0, 1, 0])
     assert (np.diff(gaussian_point.compute(boxes, np.broadcast_to(TARGET, boxes.shape))) < 0).all()
+
+
+SCREEN = np.array([1000.0, 500.0])
+
+
+def test_edge_agreement_is_1_only_for_the_box_itself_and_falls_on_both_sides():
+    """R_Box of GUI-G1 by hand: errors of 1 % on each edge give the harmonic mean 0.99."""
+    assert edge_agreement.compute(np.array([110.0, 105, 190, 245]), np.array([100.0, 100, 200, 250]), SCREEN) == pytest.approx(
+        0.99
+    )
+    values = [edge_agreement.compute(TARGET + np.array([-g, -g, g, g]), TARGET, SCREEN) for g in (-15.0, -5, 0, 5, 30, 90)]
+    assert values[2] == 1 and values[0] < values[1] < 1 > values[3] > values[4] > values[5]
+    assert edge_agreement.compute(TARGET - 5000.0, TARGET, SCREEN) == 0
+
+
+def test_squared_closeness_is_0_in_the_farthest_corner_and_not_clipped_beside_the_screen():
+    middle = np.array([150.0, 120.0])
+    assert squared_closeness.compute(middle, TARGET, SCREEN) == 1
+    assert squared_closeness.compute(np.array([150.0, 500.0]), TARGET, SCREEN) > 0
+    low_right = squared_closeness.compute(np.array([650.0, 500.0]), TARGET, SCREEN)
+    assert low_right == pytest.approx(1 - (0.5**2 + 0.76**2) / (0.85**2 + 0.76**2))
+    assert squared_closeness.compute(np.array([850.0, 500.0]), TARGET, SCREEN) == 0  # farther than 1: the released code's rule
+    assert squared_closeness.compute(np.array([5000.0, 5000.0]), TARGET, SCREEN) == 0
+    # beside a screen, less than one screen away from the centre but farther than its corners: below 0
+    assert squared_closeness.compute(np.array([-220.0, 250.0]), np.array([240.0, 240, 260, 260]), np.array([500.0, 500.0])) < 0
+
+
+def test_exploration_pays_for_few_points_and_an_early_hit():
+    hit_point, miss = [150.0, 120.0] * 2, [10.0, 10.0] * 2
+    other, third = [700.0, 30.0] * 2, [400.0, 470.0] * 2
+
+    def pay(*points):
+        told = np.zeros((5, 4))
+        told[: len(points)] = np.array(points).reshape(-1, 4)
+        return float(adaptive_exploration.compute(told, np.array(len(points)), TARGET))
+
+    assert pay(hit_point) == 1 and pay() == -1 and pay(miss) == -1
+    assert pay(miss, hit_point) == pytest.approx(0.5) and pay(hit_point, miss) == pytest.approx(1 / math.sqrt(2))
+    assert pay(miss, other, third, hit_point) == pytest.approx(0.25) and pay(miss, other, third) == pytest.approx(-1 / 3)
+
+
+def test_three_points_in_a_row_are_a_sweep():
+    row = np.array([[x, 2.0 * x, x, 2.0 * x] for x in (0.0, 10.0, 20.0, 35.0)])
+    assert collinear.compute(row, np.array(3)) == 1 and collinear.compute(row, np.array(2)) == 0
+    row[2, 0] += 5
+    assert collinear.compute(row, np.array(3)) == 0 and collinear.compute(row, np.array(4)) == 1
+
+
+def test_presets_score_text():
+    boxes = ['```json\n[{"bbox_2d": [100, 100, 200, 140]}]\n```', "nothing", '[{"bbox_2d": [100, 100, 200]}]']
+    assert score("gui-g1", boxes, TARGET, SCREEN, style="gui-g1")[0] == pytest.approx([1.375, 0, 0], abs=0.02)
+    points = '<think>left of it</think>[{"point_2d": [10, 10]}, {"point_2d": [150, 120]}]'
+    assert score("infigui-g1", [points, points[7:]], TARGET, SCREEN, style="infigui-g1")[0].tolist() == [1.5, -1]
