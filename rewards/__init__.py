@@ -36,6 +36,7 @@ from rewardscape.rewards.general import objective_gain, step_cost, success, vali
 from rewardscape.rewards.gui import (
     adaptive_exploration,
     box_area,
+    brier_confidence,
     collinear,
     distance,
     edge_agreement,
@@ -44,13 +45,15 @@ from rewardscape.rewards.gui import (
     gaussian_point,
     hit,
     iou,
+    near_click,
+    proximity_zone,
     squared_closeness,
 )
 
 __all__ = [
     "FACTS", "TERMS", "Fact", "Node", "Preset", "RewardError", "RewardLayer", "Term",
-    "adaptive_exploration", "array_namespace", "as_expression", "box_area", "clip", "collinear", "declare_fact", "distance", "edge_agreement", "fact", "format_reward", "gate",
+    "adaptive_exploration", "array_namespace", "as_expression", "box_area", "brier_confidence", "clip", "collinear", "declare_fact", "distance", "edge_agreement", "fact", "format_reward", "gate",
     "gaussian_coverage", "gaussian_point", "get_reward", "hit", "iou", "lexicographic", "list_presets", "load_plugins", "load_terms",
-    "maximum", "mean_applicable", "minimum", "objective_gain", "parse", "potential", "product", "read_yaml",
+    "maximum", "mean_applicable", "minimum", "near_click", "objective_gain", "parse", "potential", "product", "proximity_zone", "read_yaml",
     "register_preset", "scheduled", "squared_closeness", "step_cost", "success", "term", "to_yaml", "valid", "where_applicable",
 ]  # fmt: skip

@@ -157,6 +157,47 @@ def squared_closeness(predicted_point, target_box, screen_size, parsed=None):
     return _read(xp.where(distance_squared > 1.0, 0.0, value), parsed)
 
 
+def _centrality(predicted_point: Any, target_box: Any, alpha: float, xp: Any) -> Any:
+    """Gaussian of the click around the target's centre, deviations ``alpha`` times its sides."""
+    scaled = (predicted_point - centre(target_box)) / xp.maximum(alpha * sides(target_box), 1e-9)
+    squared = xp.minimum(scaled * scaled, 1e6 + 0.0 * scaled)
+    return xp.exp(-0.5 * (squared[..., 0] + squared[..., 1]))
+
+
+@term(bounds=(-1, 0), source="HyperClick (catalogue row 137): formula from reviews of the paper; alpha is our choice")
+def brier_confidence(predicted_point, target_box, confidence, parsed=None, *, alpha: float = 0.25):
+    """``-(c - C)²``: the stated confidence c against C, the click's centrality: 0 outside the target, in it
+    ``exp(-½ [(Δx/σx)² + (Δy/σy)²])`` with σ = ``alpha`` times the target's sides. Shape ``[...]``, range [-1, 0].
+
+    For a fixed click c = C is the only best answer. The paper's ``alpha`` could not be read.
+    """
+    xp = array_namespace(predicted_point)
+    inside = hit.compute(predicted_point, target_box)
+    apart = confidence - inside * _centrality(predicted_point, target_box, alpha, xp)
+    return _read(-apart * apart, parsed)
+
+
+@term(bounds=(0, 1), source="SSL (arXiv:2601.22491; catalogue row 211): K and the scale; zone edges and sigma are inferred")
+def proximity_zone(predicted_point, target_box, parsed=None, *, zones: int = 4, alpha: float = 0.5):
+    """The click's Gaussian proximity to the target's centre, in ``zones`` steps: 0, 1/K, ... 1, rounded up to the next.
+
+    Steps hide differences that are noise. Proximity below ``1e-3`` is 0. Shape ``[...]``, range [0, 1].
+    """
+    xp = array_namespace(predicted_point)
+    near = _centrality(predicted_point, target_box, alpha, xp)
+    return _read(xp.where(near < 1e-3, 0.0, xp.ceil(near * zones - 1e-9) / zones), parsed)
+
+
+@term(bounds=(0, 1), source="UI-Genie, Euphoria16/UI-Genie eval_results_androidcontrol.py (catalogue row 266)")
+def near_click(predicted_point, target_box, screen_size, parsed=None, *, tolerance: float = 0.14):
+    """1 if the click is within ``sqrt((t W)² + (t H)²)`` of the target's centre, t = ``tolerance``, else 0. Shape ``[...]``."""
+    xp = array_namespace(predicted_point)
+    offset = predicted_point - centre(target_box)
+    allowed = tolerance * screen_size
+    apart, reach = offset * offset, allowed * allowed
+    return _read(xp.where(apart[..., 0] + apart[..., 1] <= reach[..., 0] + reach[..., 1], 1.0, 0.0), parsed)
+
+
 def _told(proposals: Any, proposal_count: Any, xp: Any) -> Any:
     """Which entries of ``proposals`` are given, bool ``[..., proposal]``."""
     number = xp.ones_like(proposals[..., 0])

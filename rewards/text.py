@@ -131,8 +131,9 @@ def _is_left_click(call: dict[str, Any]) -> bool:
     if call.get("name") != "computer_use" or not isinstance(arguments, dict) or arguments.get("action") != "left_click":
         return False
     point = arguments.get("coordinate")
-    whole = isinstance(point, list) and len(point) == 2
-    return whole and all(isinstance(n, int) and not isinstance(n, bool) and n >= 0 for n in point)
+    if not isinstance(point, list) or len(point) != 2:
+        return False
+    return all(isinstance(n, int) and not isinstance(n, bool) and n >= 0 for n in point)
 
 
 def _read_infigui_g1(text: str, thinking: bool = True) -> Click | None:

@@ -8,6 +8,7 @@ import pytest
 from rewardscape.rewards import (
     adaptive_exploration,
     box_area,
+    brier_confidence,
     collinear,
     distance,
     edge_agreement,
@@ -15,6 +16,8 @@ from rewardscape.rewards import (
     gaussian_point,
     hit,
     iou,
+    near_click,
+    proximity_zone,
     squared_closeness,
 )
 from rewardscape.rewards.text import score
@@ -151,3 +154,39 @@ def test_presets_score_text():
     assert score("gui-g1", boxes, TARGET, SCREEN, style="gui-g1")[0] == pytest.approx([1.375, 0, 0], abs=0.02)
     points = '<think>left of it</think>[{"point_2d": [10, 10]}, {"point_2d": [150, 120]}]'
     assert score("infigui-g1", [points, points[7:]], TARGET, SCREEN, style="infigui-g1")[0].tolist() == [1.5, -1]
+
+
+def test_hyperclick_catalogue_row_137():
+    inside, beside = np.array([160.0, 125.0]), np.array([210.0, 125.0])
+    assert brier_confidence.compute(inside, TARGET, np.array(0.7)) == pytest.approx(-0.0131, abs=5e-5)
+    assert hit.compute(inside, TARGET) + brier_confidence.compute(inside, TARGET, np.array(0.7)) == pytest.approx(
+        0.9869, abs=5e-5
+    )
+    assert brier_confidence.compute(beside, TARGET, np.array(0.9)) == pytest.approx(-0.81)
+    stated = np.linspace(0, 1, 1001)
+    values = brier_confidence.compute(np.tile(inside, (1001, 1)), np.tile(TARGET, (1001, 1)), stated)
+    assert stated[values.argmax()] == pytest.approx(math.exp(-0.205), abs=1e-3)
+
+
+def test_ssl_catalogue_row_211():
+    def pay(x, y, box=TARGET):
+        point = np.array([[x, y]])
+        return float(hit.compute(point, box[None])[0] + 0.2 * proximity_zone.compute(point, box[None])[0])
+
+    assert pay(150, 120) == 1.2
+    zone_3 = 150 + 50 * math.sqrt(-2 * math.log(0.7))  # proximity 0.7, between 2/4 and 3/4
+    assert pay(zone_3, 120) == pytest.approx(1.15) == pytest.approx(pay(zone_3 + 1, 120))
+    worst_hit = pay(199.9, 139.9)
+    best_miss = max(pay(x, y) for x in np.linspace(201, 400, 60) for y in np.linspace(100, 140, 9))
+    assert worst_hit >= 1.05 - 1e-9 and best_miss <= 0.2
+
+
+def test_ui_genie_catalogue_row_266():
+    screen, target = np.array([1000.0, 2000.0]), np.array([490.0, 990, 510, 1010])
+    assert near_click.compute(np.array([500.0, 1300.0]), target, screen) == 1
+    assert near_click.compute(np.array([500.0, 1320.0]), target, screen) == 0
+    assert (
+        near_click.compute(np.array([500.0, 1313.0495]), target, screen)
+        == 1
+        > near_click.compute(np.array([500.0, 1313.06]), target, screen)
+    )
