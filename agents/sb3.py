@@ -143,9 +143,6 @@ def check_reward(layer: RewardLayer | None, gamma: float) -> None:
     """ValueError if SB3 cannot learn soundly under this reward."""
     if layer is None:
         return
-    for stage in ("credit", "advantage"):
-        if getattr(layer, stage, None) is not None:
-            raise ValueError(f"this reward has a trainer stage ({stage}): SB3 computes its own, train it with another trainer")
     for shaping in layer.shaping_gammas:
         if shaping != gamma:
             raise ValueError(
