@@ -170,7 +170,7 @@ class Pointing(Distribution):
     """A place by its score, then a Gaussian around what clicking it means: a mixture of Gaussians, exact in its density."""
 
     def proba_distribution_net(self, *args: Any, **kwargs: Any) -> Any:
-        raise NotImplementedError("PointerPolicy builds its own")
+        raise TypeError("PointerPolicy builds its own network")
 
     def proba_distribution(self, scores: torch.Tensor, means: torch.Tensor, deviation: torch.Tensor) -> Pointing:
         """``scores`` ``[batch, place]``, ``means`` ``[batch, place, action]``, ``deviation`` ``[action]``."""
