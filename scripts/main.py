@@ -22,6 +22,12 @@ COMMANDS = {
     "rewards": "the rewards: presets and terms, or one's formula, settings, facts and source",
 }
 
+_TRAIN, _REPORT = "rewardscape[train]", "rewardscape[report]"
+EXTRAS = {  # what to install for a module that is missing
+    "torch": _TRAIN, "stable_baselines3": _TRAIN, "tensorboard": _TRAIN, "rich": _TRAIN,
+    "matplotlib": _REPORT, "imageio": _REPORT,
+}  # fmt: skip
+
 
 def main(argv: list[str] | None = None) -> int:
     """Run one command. Returns the exit code: 0, 1 (a check failed), or 2 (wrong usage, told in one line)."""
@@ -45,7 +51,8 @@ def main(argv: list[str] | None = None) -> int:
     except (ValueError, FileNotFoundError, FileExistsError, ModuleNotFoundError) as error:
         if os.environ.get("REWARDSCAPE_DEBUG"):
             raise
-        print(f"error: {error}", file=sys.stderr)
+        extra = EXTRAS.get(getattr(error, "name", None) or "")
+        print(f"error: {error}{f': pip install {extra!r}' if extra else ''}", file=sys.stderr)
         return 2
     except BrokenPipeError:
         sys.stdout = None  # type: ignore[assignment]

@@ -153,6 +153,16 @@ def test_wrong_usage_is_one_line(capsys, tmp_path):
     assert "Traceback" not in said(capsys, "evaluate", "GUIScreens", "--episodes", "0", code=2)
 
 
+def test_a_missing_library_is_named_with_what_to_install(capsys, monkeypatch):
+    import sys
+
+    monkeypatch.setitem(sys.modules, "imageio", None)
+    monkeypatch.setitem(sys.modules, "imageio.v3", None)
+    assert "pip install 'rewardscape[report]'" in said(
+        capsys, "render", CORRIDOR, "--agent", "expert", "--episodes", "1", code=2
+    )
+
+
 def test_settings_are_yaml():
     assert settings(["action=box", "screen_size=[64,48]", "difficulty=0.5"]) == {
         "action": "box",
