@@ -93,8 +93,9 @@ def main(argv: list[str]) -> int:
             archive = options.out / f"{page}.zip"
             taken = [(shot, *camera.take(shot)) for shot in pictures]
             kept = write_archive(archive, page, taken)
-            screens, targets, size = screens + kept[0], targets + kept[1], size + archive.stat().st_size
-            print(f"{page:<24}{kept[0]:>4} screens {kept[1]:>5} targets {archive.stat().st_size / 1024:>7.0f} KiB", flush=True)
+            written = archive.stat().st_size if kept[0] else 0
+            screens, targets, size = screens + kept[0], targets + kept[1], size + written
+            print(f"{page:<24}{kept[0]:>4} screens {kept[1]:>5} targets {written / 1024:>7.0f} KiB", flush=True)
     print(f"{screens} screens with {targets} targets, {size / 2**20:.1f} MiB in {options.out}")
     return 0
 
@@ -255,7 +256,8 @@ def read_elements(session: Any, width: int, height: int) -> list[Found]:
         return _within(parents, reached, index) or _labels(snapshot, tree, reached, index, parents)
 
     by_id = {node["nodeId"]: node for node in nodes}
-    found = []
+    found: list[Found] = []
+    known: list[int] = []  # interactive nodes
     for node in nodes:
         index = place.get(node.get("backendDOMNodeId", -1), -1)
         role = _role(node)
@@ -273,8 +275,35 @@ def read_elements(session: Any, width: int, height: int) -> list[Found]:
         box = clipped(index)
         if min(box[2] - box[0], box[3] - box[1]) < 4 or (role in INTERACTIVE and not hit(index, box)):
             continue
-        found.append(Found(tuple(round(v, 1) for v in box), role, name, _states(node), _has_text(node, by_id)))  # type: ignore[arg-type]
+        found.append(Found(_rounded(box), role, name, _states(node), _has_text(node, by_id)))
+        if role in INTERACTIVE:
+            known.append(index)
+    # what listens to clicks without saying so in the accessibility tree: old pages' spans and images, called buttons here
+    for index in tree.get("isClickable", {}).get("index", ()):
+        if index not in bounds or any(_within(parents, index, k) or _within(parents, k, index) for k in known):
+            continue
+        box, name = clipped(index), _text_below(snapshot, tree, index)
+        small = (box[2] - box[0]) * (box[3] - box[1]) < 0.2 * width * height
+        if name and small and min(box[2] - box[0], box[3] - box[1]) >= 4 and hit(index, box):
+            found.append(Found(_rounded(box), "button", name, (), True))
+            known.append(index)
     return found
+
+
+def _rounded(box: tuple[float, float, float, float]) -> tuple[float, float, float, float]:
+    x1, y1, x2, y2 = (round(v, 1) for v in box)
+    return x1, y1, x2, y2
+
+
+def _text_below(snapshot: dict, tree: dict, index: int) -> str:
+    """The letters in a node, as one line."""
+    strings, parents = snapshot["strings"], tree["parentIndex"]
+    parts = [
+        strings[value]
+        for node, (kind, value) in enumerate(zip(tree["nodeType"], tree["nodeValue"], strict=True))
+        if kind == 3 and value >= 0 and _within(parents, node, index)
+    ]
+    return " ".join(" ".join(parts).split())
 
 
 def _role(node: dict) -> str:
@@ -352,7 +381,7 @@ def _labels(snapshot: dict, tree: dict, reached: int, index: int, parents: list[
 
 
 def write_archive(path: pathlib.Path, page: str, taken: list[tuple[Shot, bytes, list[Found]]]) -> tuple[int, int]:
-    """Write the screens that have targets; ``(screens, targets)``. The same input gives the same bytes."""
+    """Write the screens that have targets, if any; ``(screens, targets)``. The same input gives the same bytes."""
     annotations, tables, files = [], {}, {}
     for shot, picture, elements in taken:
         targets = instruct(elements, shot.size)
@@ -373,6 +402,8 @@ def write_archive(path: pathlib.Path, page: str, taken: list[tuple[Shot, bytes, 
                     "data_type": kind, "data_source": page, "split": shot.split, "element": index,
                 }
             )  # fmt: skip
+    if not tables:
+        return 0, 0
     texts = {"annotations.json": annotations, "elements.json": tables}
     files |= {name: json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode() for name, value in texts.items()}
     stream = io.BytesIO()

@@ -49,11 +49,15 @@ def test_miniwob_tasks(tmp_path, capsys, monkeypatch):
 
     plan = list(shots("miniwob", [], [], 1))
     assert len(plan) >= 125
-    chosen = [entry for entry in plan if entry[0] in ("click-button", "login-user", "click-checkboxes")]
+    chosen = [
+        entry for entry in plan if entry[0] in ("click-button", "login-user", "click-checkboxes", "click-link", "click-color")
+    ]
     monkeypatch.setattr(capture, "shots", lambda *_: iter(chosen))
     assert main(["miniwob", "--out", str(tmp_path)]) == 0
+    said = capsys.readouterr()
+    assert "click-color-0 has nothing to click on" in said.err  # coloured squares without names
     screens = load_screens(tmp_path)
-    assert len(screens) == 3 and all(s.targets and s.size == (160, 210) for s in screens)
+    assert len(screens) == 4 and all(s.targets and s.size == (160, 210) for s in screens)
     assert all(s.image.std() > 5 for s in screens)
 
 
