@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import itertools
 from collections.abc import Callable
 from typing import Any
@@ -143,33 +142,20 @@ def baseline(name: str, env: str, training: dict[str, Any], seed: int = 0, episo
     }
     if name in simple:
         return simple[name]
-    return _best(name, env, repr(sorted(training.items())), seed, episodes, _Unhashed(training))
+    key = (name, env, repr(sorted(training.items())), seed, episodes)
+    if key not in _BEST:
+        envs = make_evaluation(env, None, training, rows=256)
+        candidates: list[Callable[[Any], Actor]] = _constants(envs) if name == "constant" else _roles(seed)
+
+        def score(candidate: Callable[[Any], Actor]) -> float:
+            return float(run_episodes(envs, candidate(envs), episodes, base_seed(seed, "validation"))["objective"].mean())
+
+        _BEST[key] = max(candidates, key=score)
+        envs.close()
+    return _BEST[key]
 
 
-class _Unhashed:
-    """Settings that take no part in a cache's key: their text stands beside them."""
-
-    def __init__(self, value: dict[str, Any]):
-        self.value = value
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Unhashed)
-
-    def __hash__(self) -> int:
-        return 0
-
-
-@functools.lru_cache(maxsize=32)  # training and held-out episodes ask for the same guess
-def _best(name: str, env: str, text: str, seed: int, episodes: int, training: _Unhashed) -> Callable[[Any], Actor]:
-    envs = make_evaluation(env, None, training.value, rows=256)
-    candidates: list[Callable[[Any], Actor]] = _constants(envs) if name == "constant" else _roles(seed)
-
-    def score(candidate: Callable[[Any], Actor]) -> float:
-        return float(run_episodes(envs, candidate(envs), episodes, base_seed(seed, "validation"))["objective"].mean())
-
-    best = max(candidates, key=score)
-    envs.close()
-    return best
+_BEST: dict[tuple, Callable[[Any], Actor]] = {}  # training and held-out episodes ask for the same guess
 
 
 def _constants(envs: Any) -> list[Callable[[Any], Actor]]:

@@ -276,8 +276,8 @@ def _learn(config: Config, folder: pathlib.Path, bar: Any) -> None:
         model.collect_rollouts(model.env, callback, model.rollout_buffer, n_rollout_steps=model.n_steps)
         model._update_current_progress_remaining(model.num_timesteps, config.steps)
         model.train()
-        if layer is not None:
-            layer.update(vec_env.envs.facts)
+        if layer is not None:  # nodes that learn: from the facts of the rollout's last step, [time = 1, row]
+            layer.update({name: fact[None] for name, fact in vec_env.envs.facts.items() if isinstance(fact, np.ndarray)})
         updates += 1
         now = time.perf_counter()
         row = _row(model, vec_env, updates, now - started, (model.num_timesteps - before) / (now - tick))

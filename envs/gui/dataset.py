@@ -17,7 +17,6 @@ import re
 import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -61,9 +60,9 @@ class Screen:
     split: str = "train"
     read: Callable[[], bytes] | None = None
 
-    @cached_property
+    @property
     def image(self) -> np.ndarray:
-        """The picture, uint8 ``[height, width, 3]``; drawn from the element table where no image was recorded."""
+        """The picture, uint8 ``[height, width, 3]``, decoded anew; drawn from the element table where none was recorded."""
         if self.read is None:
             return draw_elements(self.size, self.elements)
         return decode(self.read(), self.name)

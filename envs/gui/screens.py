@@ -193,8 +193,6 @@ class GUIScreens(GUIRules):
         if not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True)
             pictures = np.stack([on_canvas(screen.image, canvas) for screen in self.recorded])
-            for screen in self.recorded:
-                screen.__dict__.pop("image", None)  # the decoded original
             draft = path.with_suffix(f".{hashlib.blake2b(pictures[:1].tobytes()).hexdigest()[:8]}.npy")
             np.save(draft, pictures)
             draft.replace(path)
