@@ -116,13 +116,13 @@ def evaluate(
     """
     settings = settings or {}
     envs = make_evaluation(env, reward, settings, min(256, episodes))
-    chosen = _actor(actor, envs, seed, settings, env)
+    chosen = as_actor(actor, envs, seed, settings, env)
     result = summary(run_episodes(envs, chosen, episodes, base_seed(seed, seeds)))
     envs.close()
     return result
 
 
-def _actor(actor: Any, envs: Any, seed: int, settings: dict[str, Any], env: str) -> Actor:
+def as_actor(actor: Any, envs: Any, seed: int, settings: dict[str, Any], env: str) -> Actor:
     if isinstance(actor, str):
         if actor not in BASELINES:
             raise ValueError(f"unknown baseline {actor!r}; there are: {', '.join(BASELINES)}")

@@ -58,9 +58,11 @@ class SB3VecEnv(VecEnv):
 
     # ------------------------------------------------------------------------------------------------------------- VecEnv
 
-    def seed(self, seed: int | None = None) -> list[int | None]:
-        """Rows get ``seed + i`` at the next reset."""
-        self._seed = seed
+    def seed(self, seed: int | list[int] | None = None) -> list[int | None]:
+        """Rows get ``seed + i`` at the next reset, or each its own seed of a list."""
+        self._seed = seed  # type: ignore[assignment]
+        if isinstance(seed, list):
+            return list(seed)
         return [None if seed is None else seed + i for i in range(self.num_envs)]
 
     def reset(self) -> Any:

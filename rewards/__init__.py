@@ -4,6 +4,16 @@ Knows nothing of environments: facts go in, rewards come out. ``get_reward("gui-
 ``0.5 * gaussian_point(alpha=0.5) + gate(fact("parsed"), hit, -1.0)`` one of your own.
 """
 
+from rewardscape.rewards.actions import action_correct, action_match, blink, dast
+from rewardscape.rewards.answers import (
+    answer_accuracy,
+    bidirectional_similarity,
+    exact_match,
+    numeric_tolerance,
+    task_reward,
+    token_set_f1,
+    tool_efficiency,
+)
 from rewardscape.rewards.core.arrays import array_namespace
 from rewardscape.rewards.core.facts import FACTS, Fact, declare_fact
 from rewardscape.rewards.core.formula import parse
@@ -32,6 +42,7 @@ from rewardscape.rewards.core.registry import (
     to_yaml,
 )
 from rewardscape.rewards.core.terms import TERMS, Term, term
+from rewardscape.rewards.detection import detection_map, detection_score
 from rewardscape.rewards.general import objective_gain, step_cost, success, valid
 from rewardscape.rewards.gui import (
     adaptive_exploration,
@@ -51,9 +62,12 @@ from rewardscape.rewards.gui import (
 )
 
 __all__ = [
-    "FACTS", "TERMS", "Fact", "Node", "Preset", "RewardError", "RewardLayer", "Term",
-    "adaptive_exploration", "array_namespace", "as_expression", "box_area", "brier_confidence", "clip", "collinear", "declare_fact", "distance", "edge_agreement", "fact", "format_reward", "gate",
-    "gaussian_coverage", "gaussian_point", "get_reward", "hit", "iou", "lexicographic", "list_presets", "load_plugins", "load_terms",
-    "maximum", "mean_applicable", "minimum", "near_click", "objective_gain", "parse", "potential", "product", "proximity_zone", "read_yaml",
-    "register_preset", "scheduled", "squared_closeness", "step_cost", "success", "term", "to_yaml", "valid", "where_applicable",
+    "FACTS", "TERMS", "Fact", "Node", "Preset", "RewardError", "RewardLayer", "Term", "action_correct", "action_match",
+    "adaptive_exploration", "answer_accuracy", "array_namespace", "as_expression", "bidirectional_similarity", "blink",
+    "box_area", "brier_confidence", "clip", "collinear", "dast", "declare_fact", "detection_map", "detection_score", "distance",
+    "edge_agreement", "exact_match", "fact", "format_reward", "gate", "gaussian_coverage", "gaussian_point", "get_reward",
+    "hit", "iou", "lexicographic", "list_presets", "load_plugins", "load_terms", "maximum", "mean_applicable", "minimum",
+    "near_click", "numeric_tolerance", "objective_gain", "parse", "potential", "product", "proximity_zone", "read_yaml",
+    "register_preset", "scheduled", "squared_closeness", "step_cost", "success", "task_reward", "term", "to_yaml",
+    "token_set_f1", "tool_efficiency", "valid", "where_applicable",
 ]  # fmt: skip

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rewardscape.rewards.core.arrays import array_namespace
+from rewardscape.rewards.core.arrays import indicator
 from rewardscape.rewards.core.terms import term
 
 
@@ -15,16 +15,16 @@ def objective_gain(objective, previous_objective):
 @term(bounds=(0, 1))
 def success(objective, *, threshold: float = 1.0):
     """1 while the objective is at least ``threshold``, else 0. Shape ``[...]``."""
-    return array_namespace(objective).where(objective >= threshold, 1.0, 0.0)
+    return indicator(objective >= threshold)
 
 
 @term(bounds=(0, 1))
 def valid(action_valid):
     """1 if the action was finite and in range, else 0. Shape ``[...]``."""
-    return array_namespace(action_valid).where(action_valid, 1.0, 0.0)
+    return indicator(action_valid)
 
 
 @term(bounds=(-1, -1))
 def step_cost(terminated):
     """-1 for every step: weigh it with the price of time. Shape ``[...]``."""
-    return array_namespace(terminated).where(terminated, -1.0, -1.0)
+    return -indicator(terminated | True)

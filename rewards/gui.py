@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 from typing import Any, Literal
 
-from rewardscape.rewards.core.arrays import array_namespace
+from rewardscape.rewards.core.arrays import array_namespace, indicator
 from rewardscape.rewards.core.terms import term
 
 _TINY = 1e-28  # px², in place of a squared side of 0; finite in float32 also after division
@@ -38,9 +38,8 @@ def _read(value: Any, parsed: Any) -> Any:
 @term(bounds=(0, 1), source="the binary reward of GUI-R1, UI-R1 and others: the click lies in the element")
 def hit(predicted_point, target_box, parsed=None):
     """1 if the predicted point lies in the target box, edges included, else 0. Shape ``[...]``."""
-    xp = array_namespace(predicted_point)
     inside = (predicted_point >= target_box[..., :2]) & (predicted_point <= target_box[..., 2:])
-    return _read(xp.where(inside[..., 0] & inside[..., 1], 1.0, 0.0), parsed)
+    return _read(indicator(inside[..., 0] & inside[..., 1]), parsed)
 
 
 @term(bounds=(0, 1))
@@ -191,11 +190,10 @@ def proximity_zone(predicted_point, target_box, parsed=None, *, zones: int = 4, 
 @term(bounds=(0, 1), source="UI-Genie, Euphoria16/UI-Genie eval_results_androidcontrol.py (catalogue row 266)")
 def near_click(predicted_point, target_box, screen_size, parsed=None, *, tolerance: float = 0.14):
     """1 if the click is within ``sqrt((t W)² + (t H)²)`` of the target's centre, t = ``tolerance``, else 0. Shape ``[...]``."""
-    xp = array_namespace(predicted_point)
     offset = predicted_point - centre(target_box)
     allowed = tolerance * screen_size
     apart, reach = offset * offset, allowed * allowed
-    return _read(xp.where(apart[..., 0] + apart[..., 1] <= reach[..., 0] + reach[..., 1], 1.0, 0.0), parsed)
+    return _read(indicator(apart[..., 0] + apart[..., 1] <= reach[..., 0] + reach[..., 1]), parsed)
 
 
 def _told(proposals: Any, proposal_count: Any, xp: Any) -> Any:
@@ -242,7 +240,7 @@ def collinear(proposals, proposal_count, *, tolerance: float = 1e-9):
 @term(bounds=(0, 1))
 def format_reward(format_valid):
     """1 if the agent's output had exactly the form asked for, else 0. Shape ``[...]``."""
-    return array_namespace(format_valid).where(format_valid, 1.0, 0.0)
+    return indicator(format_valid)
 
 
 @term(bounds=(0, 1))

@@ -18,6 +18,7 @@ COMMANDS = {
     "report": "the curves of training runs, as a page or a picture",
     "capture": "screens of web pages, photographed in Chromium",
     "check": "run the whole contract on a world, a reward, or a module of yours",
+    "check-ecosystem": "our rewards inside TRL and verl, each in an environment of its own",
     "bench": "how fast the worlds and rewards run here, beside MiniGrid",
     "rewards": "the rewards: presets and terms, or one's formula, settings, facts and source",
 }
@@ -35,7 +36,7 @@ def main(argv: list[str] | None = None) -> int:
     if not argv or argv[0] in ("-h", "--help", "help"):
         print("usage: rewardscape COMMAND ...      (rewardscape COMMAND --help tells more)\n")
         for name, line in COMMANDS.items():
-            print(f"  {name:<12}{line}")
+            print(f"  {name:<17}{line}")
         return 0
     if argv[0] == "--version":
         print(rewardscape.__version__)
@@ -47,7 +48,7 @@ def main(argv: list[str] | None = None) -> int:
         print(f"error: unknown command {name!r}; {hint}", file=sys.stderr)
         return 2
     try:
-        return importlib.import_module(f"rewardscape.scripts.{name}").main(rest) or 0
+        return importlib.import_module(f"rewardscape.scripts.{name.replace('-', '_')}").main(rest) or 0
     except (ValueError, FileNotFoundError, FileExistsError, ModuleNotFoundError) as error:
         if os.environ.get("REWARDSCAPE_DEBUG"):
             raise

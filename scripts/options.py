@@ -53,7 +53,7 @@ def shipped(env: str) -> pathlib.Path | None:
 
 def find_run(target: str) -> Any:
     """The `Run` at a path, or the shipped baseline of an environment id. ValueError if there is neither."""
-    from rewardscape.agents.sb3 import Run
+    from rewardscape.agents.runs import Run
     from rewardscape.envs.core.single import full_id
 
     if (pathlib.Path(target) / "config.yaml").is_file():

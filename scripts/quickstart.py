@@ -28,7 +28,7 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--out", type=pathlib.Path, help="folder; default: runs/quickstart-TIME")
     options = parser.parse_args(argv)
 
-    from rewardscape.agents.sb3 import Config, keep_memory, train
+    from rewardscape.agents.runs import Config, keep_memory, train
     from rewardscape.scripts.evaluate import compare, table
     from rewardscape.scripts.render import frames, save
 

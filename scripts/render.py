@@ -66,6 +66,7 @@ def frames(
 ) -> Iterator[np.ndarray]:
     """Pictures, uint8 ``[height, width, 3]``: one a step. ``agent``: an SB3 policy, "random" or "expert"."""
     from rewardscape.envs.core.random import base_seed
+    from rewardscape.envs.gui.field import reward_field
 
     made = gym.make(env, reward=reward, render_mode="rgb_array", **world)
     made.action_space.seed(seed)
@@ -85,35 +86,6 @@ def frames(
             heat = reward_field(inner) if field else None
             yield made.render() if heat is None else inner.rules.draw(inner.world, 0, heat)  # type: ignore[misc]
     made.close()
-
-
-def reward_field(env: Any, columns: int = 96, rows: int = 72) -> np.ndarray | None:
-    """What the reward of a GUI world pays for a click on each place of the canvas, ``[rows, columns]`` scaled to [0, 1].
-
-    A box action is moved as it is, without changing its size. None for worlds without a screen, for ``reward=None``, and for
-    rewards that look back in time.
-    """
-    from rewardscape.rewards import RewardLayer
-
-    layer, facts = env.reward_layer, env.facts
-    if layer is None or "target_box" not in facts or not hasattr(env.world.state, "zoom"):
-        return None
-    expression = layer.expression
-    if any(name.startswith("previous_") for name in expression.facts() + expression.optional_facts()):
-        return None
-    s, size = env.world.state, (env.rules.settings.width, env.rules.settings.height)
-    xs, ys = (np.arange(columns) + 0.5) * size[0] / columns, (np.arange(rows) + 0.5) * size[1] / rows
-    canvas = np.stack(np.meshgrid(xs, ys), -1).reshape(-1, 2)
-    points = ((canvas - s.offset[0]) / s.zoom[0]).astype(np.float32)
-    half = 0.5 * (facts["predicted_box"][0, 2:] - facts["predicted_box"][0, :2])
-    many = {name: np.repeat(value, len(points), 0) for name, value in facts.items() if isinstance(value, np.ndarray)}
-    many |= {"predicted_point": points, "predicted_box": np.concatenate([points - half, points + half], 1)}
-    many |= {name: np.ones(len(points), bool) for name in ("parsed", "format_valid", "action_valid")}
-    fresh = RewardLayer(expression)
-    fresh.reset(many)
-    values = fresh.step(many)[0].reshape(rows, columns)
-    low, high = min(values.min(), 0.0), values.max()
-    return (values - low) / (high - low) if high > low else np.zeros_like(values)
 
 
 def save(pictures: list[np.ndarray], path: pathlib.Path, fps: float = 1.0, columns: int = 4) -> None:

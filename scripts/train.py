@@ -28,7 +28,7 @@ def main(argv: list[str]) -> int:
     add_world_settings(parser)
     options = parser.parse_args(argv)
 
-    from rewardscape.agents.sb3 import keep_memory, read_config, train
+    from rewardscape.agents.runs import keep_memory, read_config, train
 
     chosen = sum(value is not None for value in (options.env, options.config, options.resume))
     if chosen != 1:
@@ -54,7 +54,7 @@ def main(argv: list[str]) -> int:
 
 def from_options(options: argparse.Namespace) -> Any:
     """The `Config` that the command line describes."""
-    from rewardscape.agents.sb3 import Config
+    from rewardscape.agents.runs import Config
 
     return Config(
         env=options.env, reward=options.reward, algo=options.algo, steps=options.steps, seed=options.seed, n_envs=options.n_envs,

@@ -22,7 +22,10 @@ def pytest_generate_tests(metafunc):
 
 
 def pytest_collection_modifyitems(config, items):
-    reasons = {"cuda": _without_gpu(), "browser": _without_chromium()}
+    asked = "ecosystem" in (config.getoption("-m") or "")
+    reasons = {
+        "cuda": _without_gpu(), "browser": _without_chromium(), "ecosystem": "" if asked else "asked for with -m ecosystem",
+    }  # fmt: skip
     for item in items:
         for mark, reason in reasons.items():
             if reason and item.get_closest_marker(mark):

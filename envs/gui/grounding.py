@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from copy import copy
 from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 
 from rewardscape.envs.core import Array, LazyTexts, World, integer, joined, rule
+from rewardscape.envs.core.batch import Batch
 from rewardscape.envs.gui import words
 from rewardscape.envs.gui.common import GUIRules, Task, answer, pay_attention
 from rewardscape.envs.gui.draw import FONT_3X5, FONT_5X7, ICON_BITS, PALETTE, draw_screen
@@ -286,6 +288,7 @@ class GUIGrounding(GUIRules):
         self.shared = Shared(
             words.LABEL_CHARS, words.LABEL_CHAR_COUNT, words.PHRASE_TOKENS, PALETTE, FONT_3X5, FONT_5X7, ICON_BITS
         )  # fmt: skip
+        self._drawing: Batch | None = None
 
     def instruction(self, world: World, row: int, index: int) -> str:
         return sentence(world.state.phrases[row, index])
@@ -300,6 +303,17 @@ class GUIGrounding(GUIRules):
     def screen(self, world: World, row: int, scale: int = 1) -> np.ndarray:
         if self.settings.pixels:
             return super().screen(world, row, scale)
-        canvas = np.zeros((1, self.settings.height, self.settings.width, 3), np.uint8)
-        draw_screen(world, row, canvas, 0)
-        return enlarge(canvas[0], scale)
+        twin = self._twin()
+        for name in ("seed", "index"):
+            getattr(twin.world.episode, name)[0] = getattr(world.episode, name)[row]
+        twin.reset(np.ones(1, bool))
+        return enlarge(twin.world.observation.pixels[0], scale)
+
+    def _twin(self) -> Batch:
+        """One row of the same world that also draws what it makes: by compiled kernels that lie in the cache already."""
+        if self._drawing is None:
+            rules = copy(self)
+            rules.settings = self.settings._replace(pixels=True)
+            rules.extents = {**self.extents, "pixel_height": self.settings.height, "pixel_width": self.settings.width}
+            self._drawing = Batch(rules, 1)
+        return self._drawing

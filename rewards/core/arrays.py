@@ -54,3 +54,18 @@ def write_rows(target: Any, source: Any, rows: Any) -> Any:
         return torch.where(mask, source, target)
     target[rows] = source[rows]
     return target
+
+
+def sum_by(values: Any, key: Any, number: int) -> Any:
+    """Sums of ``values`` over equal ``key`` (int in ``0 .. number - 1``, the same shape): ``[number]``."""
+    xp = array_namespace(values)
+    if xp is np:
+        return np.bincount(key.reshape(-1), weights=values.reshape(-1), minlength=number)
+    return xp.zeros(number, dtype=values.dtype, device=values.device).index_add_(0, key.reshape(-1), values.reshape(-1))
+
+
+def indicator(condition: Any, like: Any = None) -> Any:
+    """1 where ``condition`` is true, else 0: float64, or in the precision of ``like``."""
+    if is_numpy(condition):
+        return condition.astype(np.float64 if like is None else like.dtype)
+    return condition.to(array_namespace(condition).float64 if like is None else like.dtype)

@@ -132,7 +132,8 @@ def _samples(names: Any) -> dict[str, dict[str, np.ndarray]]:
         "zero": {name: np.zeros_like(array) for name, array in drawn.items()},
         "equal": {name: np.ones_like(array) for name, array in drawn.items()},
         "huge": {
-            name: array * (1e6 if array.dtype.kind == "f" and FACTS[name].unit == "px" else 1) for name, array in drawn.items()
+            name: array * 1e6 if array.dtype.kind == "f" and FACTS[name].unit == "px" else array
+            for name, array in drawn.items()
         },
     }
 

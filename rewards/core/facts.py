@@ -73,9 +73,30 @@ _declare("""
     element_boxes    | elements 4  | float  | px      | boxes of all elements of the screen
     element_count    |             | int    | -       | how many of the element boxes are given
     screen_size      | 2           | float  | px      | width and height of the screen
-    action_kind      |             | int    | -       | what the agent did: 0 nothing valid, 1 click, 2 other
+    action_kind      |             | int    | -       | what the agent did: 0 nothing valid, 1 click, 2 other, 3 long press, 4 a bare point
     parsed           |             | bool   | -       | the agent's output could be read as an action
     format_valid     |             | bool   | -       | the agent's output had exactly the form asked for
     instruction_index|             | int    | -       | which instruction of the episode was answered, from 0
     completion       |             | object | text    | the agent's answer as text
+    completion_ids   |             | object | tokens  | the agent's answer as a sequence of token numbers
+    completion_length|             | int    | tokens  | how many tokens the agent's answer has
+    difficulty       |             | float  | -       | how hard the task is, from 0 on; 1 is usual
+    reference_kind   |             | int    | -       | kind of action asked for, numbered as action_kind; a click where a world does not say
+    reference_point  | 2           | float  | px      | where the reference action clicked (x, y)
+    target_given     |             | bool   | -       | the instruction has a target box; where a world does not say, it has
+    text_agreement   |             | float  | [0, 1]  | how far the text the agent gave is the one asked for; 1 where none was
+    proposal_labels  | proposals   | int    | -       | label of each proposal, as a number
+    element_labels   | elements    | int    | -       | label of each element, as a number
+    task_kind        |             | int    | -       | kind of answer asked for: 0 a place, 1 one of known answers, 2 a number, 3 free text
+    answer           |             | object | text    | the agent's final answer; None if it gave none
+    reference_answer |             | object | text    | the right answer, or a list of right ones
+    answer_correct   |             | float  | [0, 1]  | how right the answer is, by the judge of the task
+    answer_number    |             | float  | -       | the agent's answer as a number
+    answer_number_given |          | bool   | -       | the agent's answer could be read as a number
+    reference_number |             | float  | -       | the right answer as a number
+    answer_embeddings| answer_tokens dims | float | - | embedded tokens of the agent's answer
+    answer_length    |             | int    | tokens  | how many of the answer's tokens are given
+    reference_embeddings | reference_tokens dims | float | - | embedded tokens of the right answer
+    reference_length |             | int    | tokens  | how many of the reference's tokens are given
+    tool_call_count  |             | int    | -       | tool calls made in the episode
 """)

@@ -14,6 +14,7 @@ from rewardscape.rewards.core.facts import FACTS
 from rewardscape.rewards.core.formula import parse
 from rewardscape.rewards.core.nodes import Context, Node, RewardError, Schedule, TermNode, as_node
 from rewardscape.rewards.core.operations import Potential
+from rewardscape.rewards.core.stages import Channel, Rollouts, get_stage
 
 
 class RewardLayer:
@@ -23,16 +24,26 @@ class RewardLayer:
     ``[row]`` or ``[row, agent]``, in NumPy or torch. Between them the layer keeps what the expression needs of the past:
     ``previous_<fact>``, potentials, the count of steps that schedules read.
 
+    ``credit`` and ``advantage`` are what a learner does with finished rollouts (`Stage`, or its text); `advantages` applies
+    them. A learner that estimates advantages in its own way refuses a layer that has them. With ``keep_parts`` True, every
+    step leaves what advantages may look at: the value of each addend of the expression in ``parts``, and copies of the
+    facts that the advantage names in ``facts_kept``.
+
     ``on_error``: ``"raise"``: a term that raises, or a reward that is not finite, is a `RewardError` naming row and term;
     ``"skip_row"``: the term does not apply to that row, and ``errors`` counts it. On a device nothing is raised, because
     that would wait for it: a reward that is not finite is paid as 0 and counted in ``errors``.
     """
 
-    def __init__(self, expression: Any, on_error: str = "raise"):
+    def __init__(self, expression: Any, on_error: str = "raise", credit: Any = None, advantage: Any = None):
         if on_error not in ("raise", "skip_row"):
             raise ValueError(f"on_error={on_error!r}; allowed: 'raise', 'skip_row'")
         self.expression: Node = parse(expression) if isinstance(expression, str) else as_node(expression)
         self.on_error = on_error
+        self.credit, self.advantage = get_stage("credit", credit), get_stage("advantage", advantage)
+        self.addends = self.expression.addends()
+        self.keep_parts = False
+        self.parts: dict[str, Any] = {}
+        self.facts_kept: dict[str, Any] = {}
         self.term_nodes = self.expression.terms()
         facts = self.expression.facts() + self.expression.optional_facts()
         self._previous_names = tuple(name for name in facts if name.startswith("previous_"))
@@ -48,7 +59,8 @@ class RewardLayer:
         self.last_errors: list[str] = []
 
     def __repr__(self) -> str:
-        return f"RewardLayer({str(self.expression)!r})"
+        stages = "".join(f", {k}={str(v)!r}" for k, v in (("credit", self.credit), ("advantage", self.advantage)) if v)
+        return f"RewardLayer({str(self.expression)!r}{stages})"
 
     @property
     def shaping_gammas(self) -> tuple[float, ...]:
@@ -97,6 +109,10 @@ class RewardLayer:
                 for name, term in context.terms.items()
             }
         reward = self._checked(reward, context)
+        if self.keep_parts:
+            self.parts = {name: self._part(node, context) for name, (_, node) in self.addends.items()}
+            wanted = self.advantage.facts if self.advantage else ()
+            self.facts_kept = {name: copy_of(facts[name]) for name in wanted if name in facts}
         for name in self._previous_names:
             self._previous[name] = copy_of(facts[name.removeprefix("previous_")])
         if self._scheduled and not self.frozen:
@@ -104,6 +120,21 @@ class RewardLayer:
         self.last_errors = context.errors
         self.errors += len(context.errors)
         return reward, context.terms
+
+    def _part(self, node: Node, context: Context) -> Any:
+        """The value of one addend, NaN where it does not apply. Terms are not computed twice: the context has them."""
+        value, applicable = node.evaluate(context)
+        value = self._as_reward(value, context)
+        return value if applicable is None else context.xp.where(applicable, value, math.nan)
+
+    def advantages(self, rollouts: Rollouts) -> list[Channel]:
+        """Credit, then advantage (default: `none`, then `group_relative`): what a learner of groups learns from."""
+        credit, advantage = (
+            self.credit or get_stage("credit", "none"),
+            self.advantage or get_stage("advantage", "group_relative"),
+        )
+        assert credit is not None and advantage is not None
+        return advantage(credit(rollouts))
 
     def _context(self, facts: dict[str, Any]) -> Context:
         reference = facts[self._reference]

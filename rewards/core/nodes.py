@@ -107,6 +107,19 @@ class Node:
     def recorded_as(self) -> str | None:
         return None
 
+    def addends(self) -> dict[str, tuple[float, Node]]:
+        """What the reward is a sum of: ``{name: (weight, node)}``; one entry where it is no sum. An addend that is a term has
+        its name, another that of the first term in it."""
+        found: dict[str, tuple[float, Node]] = {}
+        for node in self.nodes if isinstance(self, Sum) else (self,):
+            weight = 1.0
+            while isinstance(node, Scale):
+                weight, node = weight * node.weight, node.node
+            inner = node.recorded_as() or next((n for part in node.walk() if (n := part.recorded_as())), "constant")
+            name = next(n for k in itertools.count(1) if (n := inner if k == 1 else f"{inner}_{k}") not in found)
+            found[name] = (weight, node)
+        return found
+
     # A stateful node keeps arrays between steps: `start` makes or renews them at a reset, evaluate reads and replaces
     # context.state[name]; a learning node also has `update(state, batch)`, called between rollouts.
     def start(self, context: Context, rows: Any) -> None:

@@ -13,9 +13,17 @@ from typing import Any, NamedTuple
 from rewardscape.rewards.core.formula import parse
 from rewardscape.rewards.core.layer import RewardLayer
 from rewardscape.rewards.core.nodes import Node, as_node
+from rewardscape.rewards.core.stages import get_stage
 from rewardscape.rewards.core.terms import TERMS, Term
 
-TERM_MODULES = ("rewardscape.rewards.gui", "rewardscape.rewards.general")
+TERM_MODULES = (
+    "rewardscape.rewards.gui",
+    "rewardscape.rewards.actions",
+    "rewardscape.rewards.detection",
+    "rewardscape.rewards.answers",
+    "rewardscape.rewards.completion",
+    "rewardscape.rewards.general",
+)
 PLUGINS = "rewardscape.plugins"
 
 
@@ -28,6 +36,12 @@ class Preset(NamedTuple):
     formula: str
     reward: str  # the expression, as `parse` reads it
     notes: str = ""
+    credit: str = ""  # stages of a trainer, as text; "" for none
+    advantage: str = ""
+
+    def layer(self) -> RewardLayer:
+        """A fresh layer of this design."""
+        return RewardLayer(parse(self.reward), credit=self.credit or None, advantage=self.advantage or None)
 
 
 _EXTRA: dict[str, Preset] = {}
@@ -59,8 +73,9 @@ def load_plugins() -> tuple[str, ...]:
 
 def register_preset(name: str, reward: Any, *, title: str = "", source: str = "", formula: str = "", notes: str = "") -> Preset:
     """Give an expression a name. ValueError if the name is taken by another one."""
-    text = str(parse(reward) if isinstance(reward, str) else as_node(reward))
-    preset = Preset(name, title or name, source, formula, text, notes)
+    layer = reward if isinstance(reward, RewardLayer) else RewardLayer(reward)
+    stages = (str(stage or "") for stage in (layer.credit, layer.advantage))
+    preset = Preset(name, title or name, source, formula, str(layer.expression), notes, *stages)
     if _EXTRA.setdefault(name, preset) != preset or name in _shipped():
         raise ValueError(f"a reward named {name!r} exists already")
     return preset
@@ -92,7 +107,12 @@ def read_yaml(path: str | os.PathLike) -> Preset:
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from None
     name = str(entries.get("name", path.stem))
-    rest = {key: str(entries.get(key, "")).strip() for key in ("source", "formula", "notes")}
+    rest = {key: str(entries.get(key) or "").strip() for key in ("source", "formula", "notes", "credit", "advantage")}
+    for kind in ("credit", "advantage"):
+        try:
+            rest[kind] = str(get_stage(kind, rest[kind] or None) or "")
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from None
     return Preset(name=name, title=str(entries.get("title", name)), reward=str(node), **rest)
 
 
@@ -100,7 +120,10 @@ def to_yaml(reward: Any, path: str | os.PathLike | None = None, **about: str) ->
     """A reward as YAML text, written to ``path`` if given; ``about``: name, title, source, formula, notes."""
     import yaml
 
-    text = yaml.safe_dump({**about, "reward": str(as_expression(reward))}, sort_keys=False, allow_unicode=True, width=100)
+    layer = _as_layer(reward)
+    stages = {kind: str(stage) for kind, stage in (("credit", layer.credit), ("advantage", layer.advantage)) if stage}
+    entries = {**about, "reward": str(layer.expression), **stages}
+    text = yaml.safe_dump(entries, sort_keys=False, allow_unicode=True, width=100)
     if path is not None:
         pathlib.Path(path).write_text(text)
     return text
@@ -127,29 +150,32 @@ def as_expression(reward: Any) -> Node:
 
     Raises ValueError naming the closest presets and terms for an unknown name, TypeError for another kind of thing.
     """
+    return _as_layer(reward).expression
+
+
+def get_reward(reward: Any) -> RewardLayer | None:
+    """A fresh `RewardLayer` for ``reward`` (preset name, expression or its text, YAML path); one that is a layer already is
+    used as it is; None is None. Errors as of `as_expression`."""
+    return None if reward is None else _as_layer(reward)
+
+
+def _as_layer(reward: Any) -> RewardLayer:
     if isinstance(reward, RewardLayer):
-        return reward.expression
+        return reward
     if isinstance(reward, os.PathLike):
-        return parse(read_yaml(reward).reward)
+        return read_yaml(reward).layer()
     if not isinstance(reward, str):
-        return as_node(reward)
+        return RewardLayer(as_node(reward))
     if reward in _shipped():
-        return parse(_read_shipped(reward).reward)
+        return _read_shipped(reward).layer()
     if reward.endswith((".yaml", ".yml")):
-        return parse(read_yaml(reward).reward)
+        return read_yaml(reward).layer()
     load_terms()
     if reward in _EXTRA:
-        return parse(_EXTRA[reward].reward)
+        return _EXTRA[reward].layer()
     if "(" not in reward and not any(c in reward for c in "+*/ ") and reward not in TERMS:
         names = [*_shipped(), *_EXTRA, *TERMS]
         close = difflib.get_close_matches(reward, names, 4, 0.4)
         hint = f"; did you mean {', '.join(close)}?" if close else ";"
         raise ValueError(f"unknown reward {reward!r}{hint} `rewardscape rewards` lists all presets and terms")
-    return parse(reward)
-
-
-def get_reward(reward: Any) -> RewardLayer | None:
-    """A fresh `RewardLayer` for ``reward`` (see `as_expression`); one that is a layer already is used as it is; None is None."""
-    if reward is None or isinstance(reward, RewardLayer):
-        return reward
-    return RewardLayer(as_expression(reward))
+    return RewardLayer(parse(reward))

@@ -12,7 +12,8 @@ import torch
 import yaml
 
 import tests.worlds.corridor  # noqa: F401
-from rewardscape.agents.sb3 import Config, Run, last_checkpoint, make_envs, make_model, read_config, save_weights, train
+from rewardscape.agents.runs import Config, Run, last_checkpoint, make_envs, read_config, save_weights, train
+from rewardscape.agents.sb3 import make_model
 
 CORRIDOR = "rewardscape-tests/Corridor-v0"
 SMALL = {"n_envs": 16, "threads": 1, "checkpoint_every": 2, "algorithm_settings": {"n_steps": 8, "batch_size": 64}}
@@ -43,6 +44,7 @@ def test_a_run_directory_holds_everything(tmp_path):
         "metrics.jsonl",
         "checkpoints",
         "policy.pt",
+        "episodes.npz",
         "tb",
     }
     assert read_config(run.folder / "config.yaml") == small()
@@ -80,7 +82,7 @@ def test_nobodys_generators_or_threads_are_touched(tmp_path):
 PROGRAM = """
 import sys
 import tests.worlds.corridor
-from rewardscape.agents.sb3 import read_config, train
+from rewardscape.agents.runs import read_config, train
 train(read_config(sys.argv[1]), sys.argv[2], resume=True, progress="none")
 """
 

@@ -93,7 +93,7 @@ def test_gymnasium_records_a_film(tmp_path):
 def test_the_reward_field_is_highest_on_the_target():
     import gymnasium as gym
 
-    from rewardscape.scripts.render import reward_field
+    from rewardscape.envs.gui.field import reward_field
 
     for action in ("point", "box"):
         env = gym.make("rewardscape/GUIScreens-v0", reward="gui-g2", action=action)

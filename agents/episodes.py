@@ -1,0 +1,221 @@
+"""Recorded episodes: what happened, step by step, and what a reward made of it.
+
+A recording holds facts, not pictures: with seeds and actions every picture can be drawn again, and with the facts the episodes
+can be judged by any reward without running the world.
+"""
+
+from __future__ import annotations
+
+import json
+import pathlib
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+
+from rewardscape.agents.scripted import Actor
+from rewardscape.envs.core.random import base_seed
+from rewardscape.rewards import RewardLayer, get_reward
+
+_ARRAYS = ("seed", "length", "actions", "rewards", "objective")
+_TABLES = ("terms", "facts", "start")
+_NOT_KEPT = ("observation", "next_observation")  # large, and drawn again by a replay
+
+
+@dataclass
+class About:
+    """Where a recording comes from: enough to play it again."""
+
+    env: str
+    reward: str | None
+    settings: dict[str, Any] = field(default_factory=dict)
+    agent: str = "agent"
+    threshold: float = 1.0  # of the objective: from it on an episode is a success
+
+
+@dataclass
+class Episodes:
+    """Episodes of one agent, ``[episode, time, ...]``, padded to the longest (``length`` ``[episode]`` says how far they go).
+
+    ``seed`` ``[episode]``: which episodes they are (the first of a row with that seed). ``actions``: as the agent gave them. ``facts``: of every step,
+    by name; ``start``: facts of the reset, ``[episode, ...]``. ``rewards`` ``[episode, time]``, ``terms``: raw values by name (NaN:
+    did not apply). ``objective`` ``[episode, time]``: the true score so far.
+    """
+
+    about: About
+    seed: np.ndarray
+    length: np.ndarray
+    actions: np.ndarray
+    rewards: np.ndarray
+    objective: np.ndarray
+    terms: dict[str, np.ndarray]
+    facts: dict[str, np.ndarray]
+    start: dict[str, np.ndarray]
+
+    def __len__(self) -> int:
+        return len(self.seed)
+
+    @property
+    def mask(self) -> np.ndarray:
+        """Which steps were taken, bool ``[episode, time]``."""
+        return np.arange(self.rewards.shape[1]) < self.length[:, None]
+
+    @property
+    def returns(self) -> np.ndarray:
+        """Undiscounted sum of the rewards, ``[episode]``."""
+        return np.where(self.mask, self.rewards, 0.0).sum(1)
+
+    @property
+    def final_objective(self) -> np.ndarray:
+        """The objective at the end, ``[episode]``."""
+        return self.objective[np.arange(len(self)), self.length - 1]
+
+    @property
+    def success(self) -> np.ndarray:
+        """Did the episode reach what the world calls success, bool ``[episode]``."""
+        return self.final_objective >= self.about.threshold
+
+    @property
+    def gap(self) -> np.ndarray:
+        """How much better the reward thinks of an episode than the objective does, ``[episode]`` in [-1, 1]: the share of the
+        recorded episodes with a lower return less the share of those with a lower objective (ties count half)."""
+        return _ranks(self.returns) - _ranks(self.final_objective)
+
+    def select(self, episodes: Any) -> Episodes:
+        """Some of the episodes (indices or bool mask)."""
+        chosen: dict[str, Any] = {n: getattr(self, n)[episodes] for n in _ARRAYS}
+        chosen |= {n: {k: v[episodes] for k, v in getattr(self, n).items()} for n in _TABLES}
+        return replace(self, **chosen)
+
+    def rescored(self, reward: Any) -> Episodes:
+        """The same episodes judged by another reward. ValueError if the recording lacks a fact it needs."""
+        layer = get_reward(reward)
+        if layer is None:
+            gains = np.diff(self.objective, axis=1, prepend=0.0)
+            return replace(self, rewards=gains, terms={}, about=replace(self.about, reward=None))
+        layer = RewardLayer(layer.expression, layer.on_error).freeze()
+        layer.attach(self.facts, world="this recording")
+        layer.reset({**self.facts_at(0), **self.start})
+        rewards, terms = np.zeros(self.rewards.shape), dict[str, np.ndarray]()
+        for t in range(self.rewards.shape[1]):
+            rewards[:, t], found = layer.step(self.facts_at(t), self.mask[:, t])
+            for name, values in found.items():
+                terms.setdefault(name, np.full(rewards.shape, np.nan))[:, t] = values
+        name = reward if isinstance(reward, str) else str(layer.expression)
+        return replace(self, rewards=rewards, terms=terms, about=replace(self.about, reward=name))
+
+    def facts_at(self, t: int) -> dict[str, Any]:
+        """Facts of step ``t``, ``[episode, ...]``, where an episode has ended those of its last step."""
+        t_of = np.minimum(t, self.length - 1)
+        rows = np.arange(len(self))
+        return {name: values[rows, t_of] for name, values in self.facts.items()}
+
+    def save(self, path: str | pathlib.Path) -> None:
+        """Write to one .npz file."""
+        arrays = {n: getattr(self, n) for n in _ARRAYS}
+        for table in _TABLES:
+            arrays |= {f"{table}/{name}": values for name, values in getattr(self, table).items()}
+        path = pathlib.Path(path)
+        draft = path.with_name(path.name + ".draft.npz")
+        np.savez_compressed(draft, about=np.array(json.dumps(asdict(self.about))), **arrays)  # type: ignore[arg-type]
+        draft.replace(path)
+
+    @staticmethod
+    def load(path: str | pathlib.Path) -> Episodes:
+        """Read what `save` wrote. ValueError if it is something else."""
+        try:
+            with np.load(path) as file:
+                about = About(**json.loads(str(file["about"])))
+                found: dict[str, Any] = {n: file[n] for n in _ARRAYS} | {n: {} for n in _TABLES}
+                for name in file.files:
+                    table, _, entry = name.partition("/")
+                    if entry:
+                        found[table][entry] = file[name]
+            return Episodes(about, **found)
+        except (ValueError, KeyError, TypeError, OSError) as error:
+            if isinstance(error, FileNotFoundError):
+                raise
+            raise ValueError(f"{path} holds no recorded episodes ({error})") from None
+
+
+def _ranks(values: np.ndarray) -> np.ndarray:
+    """Share of the values below each, ties counting half, in [0, 1]."""
+    ordered = np.sort(values)
+    below, upto = np.searchsorted(ordered, values, "left"), np.searchsorted(ordered, values, "right")
+    return (below + upto) / (2 * max(len(values), 1))
+
+
+def record(
+    actor: Any,
+    env: str,
+    reward: Any = None,
+    episodes: int = 256,
+    seed: int = 0,
+    seeds: str = "validation",
+    settings: dict[str, Any] | None = None,
+    agent: str = "trained",
+) -> Episodes:
+    """Play and record episodes; arguments as of `evaluate`.
+
+    Every row plays one episode, so that long ones are not left out.
+    """
+    from rewardscape.agents.evaluate import as_actor
+
+    settings = settings or {}
+    layer = get_reward(reward)
+    if layer is not None:
+        layer = RewardLayer(layer.expression, layer.on_error).freeze()
+    envs: Any = gym.make_vec(
+        env, num_envs=episodes, vectorization_mode="vector_entry_point", autoreset_mode="next_step", reward=layer, **settings
+    ).unwrapped
+    act: Actor = as_actor(actor, envs, seed, settings, env)
+    observation, _ = envs.reset(seed=base_seed(seed, seeds))
+    kept = [name for name in envs.facts if name not in _NOT_KEPT]
+    start = {name: np.array(envs.facts[name]) for name in kept}
+    steps: list[dict[str, Any]] = []
+    alive, length = np.ones(episodes, bool), np.zeros(episodes, np.int64)
+    while alive.any():
+        action = act(observation)
+        observation, rewards, terminated, truncated, info = envs.step(action)
+        # rows that have ended play on unseen: what is kept of them is their padding
+        terms = {n: np.array(v, float) for n, v in info["reward_terms"].items() if n[0] != "_"}
+        facts = {name: np.array(envs.facts[name]) for name in kept}
+        steps.append({"actions": np.array(action), "rewards": np.array(rewards, float), "terms": terms, "facts": facts})
+        length += alive
+        alive &= ~(terminated | truncated)
+    name = None if layer is None else reward if isinstance(reward, str) else str(layer.expression)
+    stacked: dict[str, Any] = {n: np.stack([step[n] for step in steps], 1) for n in ("actions", "rewards")}
+    tables: dict[str, Any] = {
+        n: {k: np.stack([step[n][k] for step in steps], 1) for k in steps[0][n]} for n in ("terms", "facts")
+    }
+    found = Episodes(
+        About(env, name, settings, agent, envs.rules.success_threshold), start["seed"], length,
+        objective=tables["facts"]["objective"].astype(float), start=start, **stacked, **tables,
+    )  # fmt: skip
+    envs.close()
+    return found
+
+
+def pictures(episodes: Episodes, which: Any, field: bool = False) -> list[list[np.ndarray]]:
+    """Pictures of the episodes ``which`` (indices), one list an episode and one picture a step, uint8 ``[height, width, 3]``.
+
+    They are played again from seed and actions; ValueError if what happens is not what was recorded, because the world has
+    changed since. ``field``: with what the reward would have paid elsewhere (GUI worlds).
+    """
+    from rewardscape.envs.gui.field import reward_field
+
+    about = episodes.about
+    env: Any = gym.make(about.env, reward=about.reward, render_mode="rgb_array", **about.settings).unwrapped
+    drawn = []
+    for episode in which:
+        env.reset(seed=int(episodes.seed[episode]))
+        frames = []
+        for t in range(int(episodes.length[episode])):
+            *_, info = env.step(episodes.actions[episode, t])
+            if abs(info["objective"] - episodes.objective[episode, t]) > 1e-6:
+                raise ValueError(f"{about.env} does not play episode {episode} as it was recorded: the world has changed since")
+            frames.append(env.rules.draw(env.world, 0, reward_field(env) if field else None))
+        drawn.append(frames)
+    env.close()
+    return drawn

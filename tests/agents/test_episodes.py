@@ -1,0 +1,85 @@
+import numpy as np
+import pytest
+
+import tests.worlds.corridor  # noqa: F401
+from rewardscape.agents.episodes import Episodes, pictures, record
+from rewardscape.agents.evaluate import evaluate
+
+CORRIDOR = "rewardscape-tests/Corridor-v0"
+GUI = "rewardscape/GUIGrounding-v0"
+
+
+@pytest.fixture(scope="module")
+def clicks():
+    return record("random", GUI, "0.5*hit + gaussian_point", episodes=24, seed=3, settings={"action": "box"}, agent="random")
+
+
+def test_a_recording_is_what_an_evaluation_sees():
+    for actor in ("random", "expert"):
+        played = evaluate(actor, CORRIDOR, "2*success - 0.1", episodes=32, seed=5, seeds="validation")
+        kept = record(actor, CORRIDOR, "2*success - 0.1", episodes=32, seed=5)
+        assert len(kept) == played["episodes"] == 32
+        if actor == "expert":  # random agents differ in how many rows they draw for
+            assert kept.final_objective.mean() == pytest.approx(played["objective"])
+            assert kept.returns.mean() == pytest.approx(played["return"])
+            assert kept.length.mean() == played["length"] and kept.success.mean() == played["success"]
+
+
+def test_it_goes_to_a_file_and_back(clicks, tmp_path):
+    clicks.save(tmp_path / "episodes.npz")
+    back = Episodes.load(tmp_path / "episodes.npz")
+    assert back.about == clicks.about and len(list(tmp_path.iterdir())) == 1
+    assert np.array_equal(back.returns, clicks.returns) and np.array_equal(back.seed, clicks.seed)
+    assert back.terms.keys() == {"hit", "gaussian_point"} and np.array_equal(back.terms["hit"], clicks.terms["hit"])
+    assert back.facts.keys() == clicks.facts.keys() >= {"predicted_box", "target_box", "objective"}
+    (tmp_path / "other.npz").write_bytes(b"nonsense")
+    with pytest.raises(ValueError, match="other.npz holds no recorded episodes"):
+        Episodes.load(tmp_path / "other.npz")
+
+
+def test_it_is_judged_again_without_the_world(clicks):
+    same = clicks.rescored("0.5*hit + gaussian_point")
+    assert np.array_equal(same.rewards, clicks.rewards) and np.array_equal(same.terms["hit"], clicks.terms["hit"])
+    fresh = record("random", GUI, "gui-g2", episodes=24, seed=3, settings={"action": "box"})
+    other = clicks.rescored("gui-g2")
+    assert np.allclose(other.rewards, fresh.rewards) and other.about.reward == "gui-g2"
+    gain = clicks.rescored(None)
+    assert np.allclose(gain.returns, clicks.final_objective)
+    with pytest.raises(ValueError, match="does not report what this reward needs: answer_correct"):
+        clicks.rescored("cosine_length")
+
+
+def test_rewards_with_a_memory_are_judged_again_too():
+    for reward in ("potential(-0.1*fact('corridor_left'), gamma=0.9)", "objective_gain - 0.1"):
+        kept = record("random", CORRIDOR, reward, episodes=16)
+        assert len(set(kept.length)) > 1, "episodes of different length, or this proves little"
+        again = kept.rescored(reward)
+        assert np.allclose(again.rewards[again.mask], kept.rewards[kept.mask])
+
+
+def test_the_gap_is_high_where_the_reward_is_fooled(clicks):
+    paid = clicks.rescored("box_area")
+    fooled = np.argmax(paid.gap)
+    assert paid.returns[fooled] > np.median(paid.returns) and paid.final_objective[fooled] <= np.median(paid.final_objective)
+    assert abs(paid.gap).max() <= 1 and abs(clicks.rescored("hit").gap).max() < 1e-9
+
+
+def test_some_of_it(clicks):
+    some = clicks.select(clicks.length > 0)
+    assert len(some) == 24
+    few = clicks.select([3, 1])
+    assert few.seed.tolist() == [clicks.seed[3], clicks.seed[1]] and np.array_equal(
+        few.terms["hit"], clicks.terms["hit"][[3, 1]]
+    )
+
+
+def test_pictures_are_drawn_from_a_replay(clicks):
+    drawn = pictures(clicks, [2, 5])
+    assert [len(frames) for frames in drawn] == clicks.length[[2, 5]].tolist()
+    assert drawn[0][0].dtype == np.uint8 and drawn[0][0].std() > 10 and not np.array_equal(drawn[0][0], drawn[1][0])
+    heat = pictures(clicks, [2], field=True)
+    assert heat[0][0].shape == drawn[0][0].shape and not np.array_equal(heat[0][0], drawn[0][0])
+    wrong = clicks.select([2])
+    wrong.objective[:] = 0.77
+    with pytest.raises(ValueError, match="the world has changed since"):
+        pictures(wrong, [0])
