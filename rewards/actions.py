@@ -13,7 +13,7 @@ from typing import Any
 
 from rewardscape.rewards.core.arrays import array_namespace, indicator
 from rewardscape.rewards.core.terms import term
-from rewardscape.rewards.gui import _TINY, _told, centre, iou
+from rewardscape.rewards.gui import TINY, told_mask, centre, iou
 
 NOTHING, CLICK, OTHER, LONG_PRESS, BARE_POINT = range(5)
 
@@ -87,7 +87,7 @@ def action_correct(
         placed = placed & parsed
     right = placed
     if reach > 0 and screen_size is not None:
-        right = placed & (xp.sqrt(_squared((predicted_point - aim) / xp.maximum(screen_size, _TINY))) < reach)
+        right = placed & (xp.sqrt(_squared((predicted_point - aim) / xp.maximum(screen_size, TINY))) < reach)
     clicked, bare = (action_kind == CLICK) | (action_kind == LONG_PRESS), action_kind == BARE_POINT
     said = ~clicked if text_agreement is None else ~clicked & (text_agreement >= similarity)
     correct = _alike(action_kind, reference_kind) & ~bare & ((clicked & right) | said)
@@ -104,7 +104,7 @@ def blink(proposals, proposal_count, target_box, target_given=None, *, threshold
     """1 if a region looked at has an IoU above ``threshold`` with the target box and no two regions one of at least that with
     each other (non-maximum suppression removes none), else 0; 1 where the action has no target box. Shape ``[...]``."""
     xp = array_namespace(proposals)
-    told = _told(proposals, proposal_count, xp)
+    told = told_mask(proposals, proposal_count, xp)
     found = xp.any((iou.compute(proposals, target_box[..., None, :]) > threshold) & told, axis=-1)
     for shift in range(1, proposals.shape[-2]):
         twice = iou.compute(proposals[..., shift:, :], proposals[..., :-shift, :]) >= threshold

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from rewardscape.rewards.core.arrays import array_namespace
+from rewardscape.rewards.actions import dast
+from rewardscape.rewards.core.arrays import array_namespace, copy_of
 from rewardscape.rewards.core.stages import Channel, Comparison, Credited, advantage
 
 
@@ -115,6 +116,36 @@ def conditional(
         _channel("reward", 1.0, _relative(credited, rest, scale, epsilon), credited),
         cheap._replace(mask=cheap.mask & (cheap.values != 0)),
     ]
+
+
+@advantage(facts=("completion_length",))
+def length_adaptive(
+    credited: Credited,
+    a: float = -0.5,
+    b: float = 0.5,
+    solved: float = 3.0,
+    scale: Literal["group", "batch", "none"] = "group",
+    epsilon: float = 1e-4,
+) -> list[Channel]:
+    """Group-relative, after the returns were changed by the length of the answers: DAST of UI-R1-E (lll6gg/UI-R1).
+
+    In easy tasks, which most rollouts of the group solve, short answers earn more; in hard ones long answers do. `dast` has the
+    formula; a rollout is ``solved`` if its return is that. Needs ``credit="none"``. ValueError if the rollouts do not bring the
+    fact ``completion_length``.
+    """
+    if "completion_length" not in credited.facts:
+        raise ValueError(f"length_adaptive needs the fact completion_length; there are: {sorted(credited.facts)}")
+    xp, group = array_namespace(credited.values), credited.group
+    returns = credited.values[0]
+    lengths = xp.max(xp.where(credited.mask, credited.facts["completion_length"], 0), axis=0)
+    for number in xp.unique_values(group):
+        rows = (group == number) & ~xp.isnan(returns)
+        if xp.any(rows):
+            changed = dast(returns[rows], lengths[rows], int(xp.sum(rows)), a, b, solved)
+            returns = copy_of(returns)
+            returns[rows] = changed
+    values = xp.zeros_like(credited.values) + returns[None]
+    return [_channel("reward", 1.0, _relative(credited, values, scale, epsilon), credited)]
 
 
 def _relative(credited: Credited, values: Any, scale: str, epsilon: float) -> Any:

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from rewardscape.rewards.core.arrays import array_namespace, indicator
 from rewardscape.rewards.core.terms import term
-from rewardscape.rewards.gui import _told, iou
+from rewardscape.rewards.gui import told_mask, iou
 
 GROUNDING, MATCHING, NUMBER, OPEN = range(4)  # numbers of the fact ``task_kind``
 LONGEST_ANSWER = 5_000  # characters; of a longer answer only the last are looked at
@@ -78,7 +78,7 @@ def bidirectional_similarity(answer_embeddings, answer_length, reference_embeddi
     xp = array_namespace(answer_embeddings)
     if 0 in (answer_embeddings.shape[-2], reference_embeddings.shape[-2]):
         return 0.0 * xp.sum(answer_embeddings, axis=(-2, -1))
-    said, asked = _told(answer_embeddings, answer_length, xp), _told(reference_embeddings, reference_length, xp)
+    said, asked = told_mask(answer_embeddings, answer_length, xp), told_mask(reference_embeddings, reference_length, xp)
     a, b = _unit(answer_embeddings, xp), _unit(reference_embeddings, xp)
     cosines = xp.sum(a[..., :, None, :] * b[..., None, :, :], axis=-1)
     there = xp.max(xp.where(asked[..., None, :], cosines, -1.0), axis=-1)

@@ -10,7 +10,7 @@ from typing import Any
 
 from rewardscape.rewards.core.arrays import array_namespace, indicator
 from rewardscape.rewards.core.terms import term
-from rewardscape.rewards.gui import _told, iou
+from rewardscape.rewards.gui import told_mask, iou
 
 COCO_THRESHOLDS = (0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95)
 
@@ -141,7 +141,7 @@ def _overlaps(
     proposals: Any, proposal_count: Any, element_boxes: Any, element_count: Any, inclusive: bool, xp: Any
 ) -> tuple[Any, Any, Any]:
     """IoUs ``[..., proposal, element]``, 0 for what is not given, and which proposals and which elements are given."""
-    told, there = _told(proposals, proposal_count, xp), _told(element_boxes, element_count, xp)
+    told, there = told_mask(proposals, proposal_count, xp), told_mask(element_boxes, element_count, xp)
     shared = iou.compute(proposals[..., :, None, :], element_boxes[..., None, :, :], inclusive=inclusive)
     return xp.where(told[..., :, None] & there[..., None, :], shared, 0.0), told, there
 

@@ -12,7 +12,7 @@ from typing import Any, Literal
 from rewardscape.rewards.core.arrays import array_namespace, indicator
 from rewardscape.rewards.core.terms import term
 
-_TINY = 1e-28  # px², in place of a squared side of 0; finite in float32 also after division
+TINY = 1e-28  # px², in place of a squared side of 0; finite in float32 also after division
 
 
 def centre(box: Any) -> Any:
@@ -51,7 +51,7 @@ def distance(predicted_point, target_box, screen_size, parsed=None):
     xp = array_namespace(predicted_point)
     offset = predicted_point - centre(target_box)
     squared, diagonal = offset * offset, screen_size * screen_size
-    share = (squared[..., 0] + squared[..., 1]) / xp.maximum(diagonal[..., 0] + diagonal[..., 1], _TINY)
+    share = (squared[..., 0] + squared[..., 1]) / xp.maximum(diagonal[..., 0] + diagonal[..., 1], TINY)
     return _read(1.0 - xp.sqrt(xp.clip(share, 0.0, 1.0)), parsed)
 
 
@@ -88,7 +88,7 @@ def gaussian_point(predicted_box, target_box, parsed=None, *, alpha: float = 0.5
     xp = array_namespace(predicted_box)
     size = sides(target_box)
     twice = _corner_sums(predicted_box - target_box)
-    scaled = (twice * twice + 1e-18) / xp.maximum(size * size, _TINY)
+    scaled = (twice * twice + 1e-18) / xp.maximum(size * size, TINY)
     value = xp.exp(-0.125 / alpha**2 * (scaled[..., 0] + scaled[..., 1]))
     return _read(xp.round(value, decimals=3) if variant == "code" else value, parsed)
 
@@ -116,7 +116,7 @@ def gaussian_coverage(
         flat = determinant == 0
         overlap = xp.sqrt(xp.sqrt(areas * areas + 1e-8 / alpha**8) / (determinant + flat)) * ~flat
         return _read(xp.round(xp.exp(-0.03125 * (near[..., 0] + near[..., 1])) * overlap, decimals=3), parsed)
-    summed = xp.maximum(summed, _TINY)
+    summed = xp.maximum(summed, TINY)
     near, overlap = twice * twice / summed, product / summed
     value = xp.exp(-0.0625 / alpha**2 * (near[..., 0] + near[..., 1])) * xp.sqrt(xp.abs(overlap[..., 0] * overlap[..., 1]))
     return _read(2.0 * value, parsed)
@@ -131,7 +131,7 @@ def edge_agreement(predicted_box, target_box, screen_size, parsed=None):
     """
     xp = array_namespace(predicted_box)
     apart = xp.abs(predicted_box - target_box)
-    side = xp.maximum(screen_size, _TINY)
+    side = xp.maximum(screen_size, TINY)
     low, high = xp.clip(1.0 - apart[..., :2] / side, 0.0, 1.0), xp.clip(1.0 - apart[..., 2:] / side, 0.0, 1.0)
     missed = (low[..., 0] * low[..., 1] * high[..., 0] * high[..., 1]) <= 0.0
     inverse = 1.0 / xp.where(low > 0, low, 1.0) + 1.0 / xp.where(high > 0, high, 1.0)
@@ -146,13 +146,13 @@ def squared_closeness(predicted_point, target_box, screen_size, parsed=None):
     it; 0 where d is above 1, as in the released code.
     """
     xp = array_namespace(predicted_point)
-    size = xp.maximum(screen_size, _TINY)
+    size = xp.maximum(screen_size, TINY)
     middle = centre(target_box) / size
     offset = predicted_point / size - middle
     reach = xp.maximum(xp.abs(middle), xp.abs(1.0 - middle))
     squared, farthest = offset * offset, reach * reach
     distance_squared = squared[..., 0] + squared[..., 1]
-    value = 1.0 - distance_squared / xp.maximum(farthest[..., 0] + farthest[..., 1], _TINY)
+    value = 1.0 - distance_squared / xp.maximum(farthest[..., 0] + farthest[..., 1], TINY)
     return _read(xp.where(distance_squared > 1.0, 0.0, value), parsed)
 
 
@@ -196,7 +196,7 @@ def near_click(predicted_point, target_box, screen_size, parsed=None, *, toleran
     return _read(indicator(apart[..., 0] + apart[..., 1] <= reach[..., 0] + reach[..., 1]), parsed)
 
 
-def _told(proposals: Any, proposal_count: Any, xp: Any) -> Any:
+def told_mask(proposals: Any, proposal_count: Any, xp: Any) -> Any:
     """Which entries of ``proposals`` are given, bool ``[..., proposal]``."""
     number = xp.ones_like(proposals[..., 0])
     return xp.cumsum(number, -1) <= proposal_count[..., None]
@@ -213,7 +213,7 @@ def adaptive_exploration(proposals, proposal_count, target_box):
         return -xp.ones_like(target_box[..., 0])
     points = centre(proposals)
     inside = (points >= target_box[..., None, :2]) & (points <= target_box[..., None, 2:])
-    struck = inside[..., 0] & inside[..., 1] & _told(proposals, proposal_count, xp)
+    struck = inside[..., 0] & inside[..., 1] & told_mask(proposals, proposal_count, xp)
     counted = xp.cumsum(xp.where(struck, 1.0, 0.0), -1)
     first = xp.sum(xp.where(counted < 1.0, 1.0, 0.0), axis=-1) + 1.0
     number = xp.maximum(proposal_count + 0.0 * target_box[..., 0], 1.0)  # in the precision of the facts
@@ -229,7 +229,7 @@ def collinear(proposals, proposal_count, *, tolerance: float = 1e-9):
     xp = array_namespace(proposals)
     number = proposals.shape[-2]
     found = xp.zeros_like(proposal_count * 1.0) > 0
-    points, told = centre(proposals), _told(proposals, proposal_count, xp)
+    points, told = centre(proposals), told_mask(proposals, proposal_count, xp)
     for a, b, c in itertools.combinations(range(number), 3):
         u, v = points[..., b, :] - points[..., a, :], points[..., c, :] - points[..., a, :]
         area = xp.abs(u[..., 0] * v[..., 1] - u[..., 1] * v[..., 0])
@@ -247,5 +247,5 @@ def format_reward(format_valid):
 def box_area(predicted_box, screen_size, parsed=None):
     """Share of the screen that the predicted box covers. Shape ``[...]``, range [0, 1]. Flawed as a reward, on purpose."""
     xp = array_namespace(predicted_box)
-    share = sides(predicted_box) / xp.maximum(screen_size, _TINY)
+    share = sides(predicted_box) / xp.maximum(screen_size, TINY)
     return _read(xp.clip(share[..., 0] * share[..., 1], 0.0, 1.0), parsed)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 
-from rewardscape.rewards import FACTS, TERMS, Term, as_expression, list_presets, load_terms
+from rewardscape.rewards import FACTS, TERMS, Term, get_reward, list_presets, load_terms
+from rewardscape.rewards.core.stages import STAGES, StageMaker, load_stages
 
 
 def main(argv: list[str]) -> int:
@@ -12,6 +13,7 @@ def main(argv: list[str]) -> int:
     parser.add_argument("name", nargs="?", help="a preset, a term, an expression, or a YAML file")
     name = parser.parse_args(argv).name
     load_terms()
+    load_stages()
     print(overview() if name is None else describe(name))
     return 0
 
@@ -19,25 +21,37 @@ def main(argv: list[str]) -> int:
 def overview() -> str:
     """All presets and terms, a line each."""
     lines = ["presets (a published design each):"]
-    lines += [f"  {name:<20}{preset.title}" for name, preset in sorted(list_presets().items())]
+    lines += [f"  {name:<28}{preset.title}" for name, preset in sorted(list_presets().items())]
     lines += ["", "terms (what expressions are made of):"]
-    lines += [f"  {name:<20}{_first_line(made)}" for name, made in sorted(TERMS.items())]
+    lines += [f"  {name:<28}{_first_line(made)}" for name, made in sorted(TERMS.items())]
+    for kind, makers in STAGES.items():
+        lines += ["", f"{kind} (a stage of a group-relative learner):"]
+        lines += [f"  {name:<28}{_first_line(made)}" for name, made in sorted(makers.items())]
     return "\n".join([*lines, "", "rewardscape rewards NAME tells formula, settings, facts and source."])
 
 
 def describe(name: str) -> str:
     """Formula, settings, facts and source of a preset, a term, an expression or a YAML file. ValueError if unknown."""
     presets = list_presets()
+    for makers in STAGES.values():
+        if name in makers:
+            return "\n".join(
+                [str(makers[name](**{})), "", *(f"    {line}" if line else "" for line in makers[name].doc.splitlines())]
+            )
     if name in TERMS and name not in presets:
         return "\n".join(_term_lines(TERMS[name]))
-    node = as_expression(name)
+    layer = get_reward(name)
+    assert layer is not None
+    node = layer.expression
     lines = []
     if name in presets:
         preset = presets[name]
         lines += [preset.title, "", f"  source      {preset.source}", f"  formula     {preset.formula}"]
         if preset.notes:
             lines.append(f"  notes       {preset.notes}")
-    lines += [f"  expression  {node}", "", "facts needed:", *_fact_lines(node.facts())]
+    lines += [f"  expression  {node}"]
+    lines += [f"  {kind:<12}{stage}" for kind, stage in (("credit", layer.credit), ("advantage", layer.advantage)) if stage]
+    lines += ["", "facts needed:", *_fact_lines(node.facts())]
     if node.optional_facts():
         lines += ["", "facts used where a world has them:", *_fact_lines(node.optional_facts())]
     for term_name in dict.fromkeys(n.term for n in node.walk() if hasattr(n, "term")):
@@ -68,5 +82,5 @@ def _fact_lines(names: tuple[str, ...]) -> list[str]:
     return lines
 
 
-def _first_line(made: Term) -> str:
+def _first_line(made: Term | StageMaker) -> str:
     return made.doc.splitlines()[0] if made.doc else ""

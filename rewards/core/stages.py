@@ -139,10 +139,16 @@ def advantage(function: Callable | None = None, *, facts: tuple[str, ...] = ()) 
     return StageMaker("advantage", function, facts) if function else lambda f: StageMaker("advantage", f, facts)
 
 
-def get_stage(kind: str, given: Any) -> Stage | None:
-    """The stage that ``given`` (a `Stage`, a stage's name, or its text) means; None is None. ValueError if it cannot be read."""
+def load_stages() -> dict[str, dict[str, StageMaker]]:
+    """All stages by kind and name."""
     for module in ("advantage", "credit"):  # which register what they define
         importlib.import_module(f"rewardscape.rewards.{module}")
+    return STAGES
+
+
+def get_stage(kind: str, given: Any) -> Stage | None:
+    """The stage that ``given`` (a `Stage`, a stage's name, or its text) means; None is None. ValueError if it cannot be read."""
+    load_stages()
     if given is None:
         return None
     if isinstance(given, StageMaker):

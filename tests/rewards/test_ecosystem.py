@@ -149,7 +149,7 @@ def test_actions_of_several_kinds():
         "no idea",
     ]
     boxes, kinds = [TARGET, None, TARGET], ["click", "type", "click"]
-    for reward, style in (("ui-r1", "ui-r1"), ("ui-r1-e", "ui-r1"), ("gui-r1", "gui-r1"), ("btl-ui", "btl-ui")):
+    for reward, style in (("ui-r1", "ui-r1"), ("gui-r1", "gui-r1"), ("btl-ui", "btl-ui")):
         rewards = trl_rewards(reward)
         expected, _ = score(reward, completions, boxes, SCREEN, style, reference_kind=kinds)
         values = called(rewards, completions, target_box=boxes, reference_kind=kinds, screen_size=[SCREEN] * 3)

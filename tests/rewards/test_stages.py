@@ -5,7 +5,14 @@ import pytest
 import torch
 
 from rewardscape.rewards import RewardLayer, as_expression, get_reward, hit, read_yaml, to_yaml
-from rewardscape.rewards.advantage import conditional, decoupled, difficulty_weighted, group_relative, leave_one_out
+from rewardscape.rewards.advantage import (
+    conditional,
+    decoupled,
+    difficulty_weighted,
+    group_relative,
+    leave_one_out,
+    length_adaptive,
+)
 from rewardscape.rewards.core.stages import Part, Rollouts, get_stage
 from rewardscape.rewards.credit import none, per_turn, reward_to_go
 
@@ -172,3 +179,13 @@ def test_the_layer_keeps_the_parts_of_its_sum():
         "distance": 0.0,
     }
     assert np.allclose(sum(layer.addends[name][0] * values for name, values in layer.parts.items()), reward)
+
+
+def test_dast_as_a_stage_is_dast():
+    """Lengths 10 to 40, the first two solved: UI-R1-E's numbers."""
+    facts = {"completion_length": np.array([[10, 20, 30, 40]])}
+    (channel,) = length_adaptive(scale="none")(none()(rollouts([[3, 3, 2, 0]], [0] * 4, facts=facts)))
+    changed = np.array([3.8181817531585693, 3.6363635063171387, 1.899999976158142, -0.10000000149011612])
+    assert np.allclose(channel.values, changed - changed.mean(), atol=1e-6)
+    with pytest.raises(ValueError, match="completion_length"):
+        length_adaptive()(none()(rollouts([[1]], [0])))
