@@ -13,7 +13,7 @@ from typing import Any
 
 from rewardscape.rewards.core.arrays import array_namespace, indicator
 from rewardscape.rewards.core.terms import term
-from rewardscape.rewards.gui import TINY, told_mask, centre, iou
+from rewardscape.rewards.gui import TINY, centre, iou, told_mask
 
 NOTHING, CLICK, OTHER, LONG_PRESS, BARE_POINT = range(5)
 

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from rewardscape.rewards.core.arrays import array_namespace, indicator
 from rewardscape.rewards.core.terms import term
-from rewardscape.rewards.gui import told_mask, iou
+from rewardscape.rewards.gui import iou, told_mask
 
 GROUNDING, MATCHING, NUMBER, OPEN = range(4)  # numbers of the fact ``task_kind``
 LONGEST_ANSWER = 5_000  # characters; of a longer answer only the last are looked at

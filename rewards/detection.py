@@ -10,7 +10,7 @@ from typing import Any
 
 from rewardscape.rewards.core.arrays import array_namespace, indicator
 from rewardscape.rewards.core.terms import term
-from rewardscape.rewards.gui import told_mask, iou
+from rewardscape.rewards.gui import iou, told_mask
 
 COCO_THRESHOLDS = (0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95)
 

@@ -171,13 +171,14 @@ _OF_EPISODES = ("objective", "success", "return", "length")
 
 
 def curve(run: Any, name: str) -> tuple[np.ndarray, np.ndarray]:
-    """``(steps, values)`` of a metric or term over training, one an update.
+    """``(steps, values)`` of a metric, or of a term as ``terms/NAME``, over training, one an update.
 
     What is measured of ended episodes is NaN until as many have ended as there are rows: the first to end are the short ones.
     """
     rows = run.metrics()
     steps = np.array([row["steps"] for row in rows], float)
-    values = np.array([row[name] if name in row else row["terms"].get(name, np.nan) for row in rows], float)
+    term = name.removeprefix("terms/")
+    values = np.array([row[name] if term == name else row["terms"].get(term, np.nan) for row in rows], float)
     if name in _OF_EPISODES:
         values[np.cumsum([row["episodes"] for row in rows]) < run.config.n_envs] = np.nan
     return steps, values
@@ -196,7 +197,7 @@ def measure_run(run: Any, threshold: float, episodes: int) -> dict[str, Any]:
         "held_out": others[0]["objective"] if others else math.nan, "success": first["success"], "return": first["return"],
         "invalid": first["invalid"], "steps_to": steps_to(steps, objective, threshold), "area": area_under(steps, objective),
         "correlation": correlation(recorded.returns, recorded.final_objective), "seconds": run.metrics()[-1]["seconds"],
-        "hacking": hacking(curve(run, "reward")[1], objective)._asdict(),
+        "hacking": hacking(curve(run, "return")[1], objective)._asdict(),
     }  # fmt: skip
 
 
@@ -282,20 +283,34 @@ def reached(found: dict[str, Any]) -> str:
 def alarm(result: dict[str, Any]) -> str:
     """The alarm of a reward in words."""
     kinds, runs = result["alarms"], len(result["runs"])
-    said = [f"objective {kind} in {kinds[kind]} of {runs}" for kind in ("falls", "stays") if kinds[kind]]
-    return "; ".join(said) or ("too short to say" if kinds["short"] == runs else "no")
+    said = [f"{kind} in {kinds[kind]} of {runs}" for kind in ("falls", "stays") if kinds[kind]]
+    return ", ".join(said) or ("too short to say" if kinds["short"] == runs else "no")
 
 
 def rows_of(results: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
     """Head and rows of the main table."""
     held_out = any(not math.isnan(r["held_out"]["value"]) for r in results["rewards"].values())
-    head = ["reward", "objective", *(["held-out"] if held_out else []), f"steps to {results['threshold']:g}", "area", "return"]
-    head += ["correlation", "invalid", "seconds", "alarm"]
+    head = [
+        "reward",
+        "alarm",
+        "objective",
+        *(["held-out"] if held_out else []),
+        f"steps to {results['threshold']:g}",
+        "area",
+        "return",
+    ]
+    head += ["correlation", "invalid", "seconds"]
     rows = []
     for name, r in results["rewards"].items():
-        row = [short(name), spread(r["objective"]), *([spread(r["held_out"])] if held_out else []), reached(r["steps_to"])]
+        row = [
+            short(name),
+            alarm(r),
+            spread(r["objective"]),
+            *([spread(r["held_out"])] if held_out else []),
+            reached(r["steps_to"]),
+        ]
         row += [number(r["area"]), number(r["return"]), number(r["correlation"], 2), number(r["invalid"])]
-        rows.append([*row, number(r["seconds"], 0), alarm(r)])
+        rows.append([*row, number(r["seconds"], 0)])
     return head, rows
 
 
@@ -357,7 +372,7 @@ def curves_figure(arms: Sequence[Arm], names: Sequence[str] = (), threshold: flo
     arms = [arm for arm in arms if arm.runs]
     if not names:
         terms = [term for arm in arms for row in arm.runs[0].metrics()[-1:] for term in row["terms"]]
-        names = ["objective", "reward", *dict.fromkeys(terms)]
+        names = ["objective", "reward", *(f"terms/{term}" for term in dict.fromkeys(terms))]
     columns = min(3, len(names))
     lines = -(-len(names) // columns)
     with style():
@@ -370,7 +385,7 @@ def curves_figure(arms: Sequence[Arm], names: Sequence[str] = (), threshold: flo
                 b, colour = band(found), COLOURS[k % len(COLOURS)]
                 axis.fill_between(b.steps / 1000, b.low, b.high, color=colour, alpha=0.18, linewidth=0)
                 axis.plot(b.steps / 1000, b.centre, color=colour, linewidth=1.6, label=short(arm.name))
-            axis.set_title(name)
+            axis.set_title(name.removeprefix("terms/"))
             axis.set_xlabel("thousand steps")
             if name == "objective" and threshold is not None:
                 axis.axhline(threshold, color="#9aa5b1", linewidth=0.8, linestyle=":")
@@ -412,19 +427,19 @@ def finals_figure(results: dict[str, Any]) -> Any:
 
 
 def alarm_figure(arm: Arm) -> Any:
-    """Reward, scaled to [0, 1] over training, against the objective: mean over seeds."""
+    """Return, scaled to [0, 1] over training, against the objective: mean over seeds."""
     import matplotlib.pyplot as plt
 
     from rewardscape.agents.statistics import band, smoothed
 
     with style():
         figure, axis = plt.subplots(figsize=(5.6, 2.7))
-        for name, colour in (("reward", "#c8553d"), ("objective", "#1f6f78")):
+        for name, colour in (("return", "#c8553d"), ("objective", "#1f6f78")):
             curves = [(steps, smoothed(values, SMOOTH)) for steps, values in (curve(run, name) for run in arm.runs)]
             b = band(curves, np.mean)
-            low, span = (float(b.centre.min()), float(np.ptp(b.centre))) if name == "reward" else (0.0, 1.0)
+            low, span = (float(b.centre.min()), float(np.ptp(b.centre))) if name == "return" else (0.0, 1.0)
             scaled = [(part - low) / (span or 1.0) for part in (b.centre, b.low, b.high)]
-            label = f"reward, {low:.2f} to {low + span:.2f} drawn as 0 to 1" if name == "reward" else name
+            label = f"reward of an episode, {low:.2f} to {low + span:.2f} drawn as 0 to 1" if name == "return" else name
             axis.plot(b.steps / 1000, scaled[0], color=colour, linewidth=1.8, label=label)
             axis.fill_between(b.steps / 1000, scaled[1], scaled[2], color=colour, alpha=0.15, linewidth=0)
         axis.set_xlabel("thousand steps")
@@ -450,6 +465,7 @@ def write_report(results: dict[str, Any], arms: dict[str, Arm], path: pathlib.Pa
     )
     report.table(*rows_of(results))
     report.text(
+        "Alarm: in how many runs the objective falls or stays while the reward rises, see below. "
         f"Every run is evaluated on {results['episodes']} test episodes that training never saw, acting as it means to; the same "
         "seed means the same episodes under every reward. Steps to the threshold: median over seeds, of the objective while "
         f"training, averaged over {SMOOTH} updates; a run that never reached it counts as later than any other. Area: mean height "
@@ -469,7 +485,7 @@ def write_report(results: dict[str, Any], arms: dict[str, Arm], path: pathlib.Pa
     flagged = {n: r for n, r in results["rewards"].items() if r["alarms"]["falls"] or r["alarms"]["stays"]}
     if flagged:
         for name, r in flagged.items():
-            report.figure(alarm_figure(arms[name]), f"{name}: {alarm(r)} runs.")
+            report.figure(alarm_figure(arms[name]), f"{name}: the objective {alarm(r)} runs.")
     else:
         unsaid = [n for n, r in results["rewards"].items() if r["alarms"]["short"] == len(r["runs"])]
         report.text("The runs are too short to say." if unsaid else "No reward is flagged.")
