@@ -112,11 +112,14 @@ def read_config(path: str | pathlib.Path) -> Config:
 
 
 def make_envs(config: Config, seed: int, n_envs: int | None = None, reward: Any = ..., **settings: Any) -> SB3VecEnv:
-    """The vector environment of a config, seeded but not yet reset."""
-    envs = gym.make_vec(
-        config.env, num_envs=n_envs or config.n_envs, vectorization_mode="vector_entry_point", autoreset_mode="same_step",
-        reward=config.layer() if reward is ... else reward, **{**config.env_settings, **settings},
-    )  # fmt: skip
+    """The vector environment of a config, seeded but not yet reset. ValueError for a setting that the world does not have."""
+    try:
+        envs = gym.make_vec(
+            config.env, num_envs=n_envs or config.n_envs, vectorization_mode="vector_entry_point", autoreset_mode="same_step",
+            reward=config.layer() if reward is ... else reward, **{**config.env_settings, **settings},
+        )  # fmt: skip
+    except TypeError as error:
+        raise ValueError(f"env_settings: {error}") from None
     vec_env = SB3VecEnv(envs)  # type: ignore[arg-type]
     vec_env.seed(seed)
     return vec_env

@@ -100,7 +100,7 @@ def unfit(config: Any) -> str:
     """Why a config's reward does not fit its world, or ""."""
     from rewardscape.agents.runs import make_envs
 
-    make_envs(config, 0, n_envs=1, reward=None).close()  # what is wrong with the world is an error, told as such
+    make_envs(config, 0, n_envs=1, reward=None).close()  # what is wrong with the world is wrong under every reward
     try:
         make_envs(config, 0, n_envs=1).close()
     except ValueError as error:
@@ -275,7 +275,7 @@ def spread(estimate: dict[str, float], sign: str = "") -> str:
 
 def reached(found: dict[str, Any]) -> str:
     """Median steps to the threshold, and how many runs never got there."""
-    missed = found["runs"] - found["count"]
+    missed = found["runs"] - found["arrived"]
     median = f"{found['median']:,.0f}" if math.isfinite(found["median"]) else "never"
     return median if not missed else f"{median} (not in {missed} of {found['runs']})"
 
@@ -290,28 +290,28 @@ def alarm(result: dict[str, Any]) -> str:
 def rows_of(results: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
     """Head and rows of the main table."""
     held_out = any(not math.isnan(r["held_out"]["value"]) for r in results["rewards"].values())
-    head = [
-        "reward",
-        "alarm",
-        "objective",
-        *(["held-out"] if held_out else []),
-        f"steps to {results['threshold']:g}",
-        "area",
-        "return",
-    ]
-    head += ["correlation", "invalid", "seconds"]
+    head = ["reward", "alarm", "objective", *(["held-out"] if held_out else []), f"steps to {results['threshold']:g}", "area"]
     rows = []
     for name, r in results["rewards"].items():
-        row = [
-            short(name),
-            alarm(r),
-            spread(r["objective"]),
-            *([spread(r["held_out"])] if held_out else []),
-            reached(r["steps_to"]),
-        ]
-        row += [number(r["area"]), number(r["return"]), number(r["correlation"], 2), number(r["invalid"])]
-        rows.append([*row, number(r["seconds"], 0)])
+        row = [short(name), alarm(r), spread(r["objective"]), *([spread(r["held_out"])] if held_out else [])]
+        rows.append([*row, reached(r["steps_to"]), number(r["area"])])
     return head, rows
+
+
+def other_rows(results: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
+    """Head and rows of what else was measured, means over seeds."""
+    rows = [
+        [
+            short(name),
+            number(r["return"]),
+            number(r["correlation"], 2),
+            number(r["success"]),
+            number(r["invalid"]),
+            number(r["seconds"], 0),
+        ]
+        for name, r in results["rewards"].items()
+    ]
+    return ["reward", "return", "correlation", "success", "invalid", "seconds"], rows
 
 
 def difference_rows(results: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
@@ -341,7 +341,7 @@ def table(results: dict[str, Any]) -> str:
     """The results as lines of text."""
     seeds = max(len(r["runs"]) for r in results["rewards"].values())
     lines = [f"{results['env']}, {results['steps']:,} steps, {seeds} seeds, {results['episodes']} test episodes a run", ""]
-    lines.append(text_table(*rows_of(results)))
+    lines += [text_table(*rows_of(results)), "", text_table(*other_rows(results))]
     head, rows = difference_rows(results)
     if rows:
         lines += ["", f"against {short(next(iter(results['rewards'])))}, pairs of the same seed", text_table(head, rows)]
@@ -469,8 +469,13 @@ def write_report(results: dict[str, Any], arms: dict[str, Arm], path: pathlib.Pa
         f"Every run is evaluated on {results['episodes']} test episodes that training never saw, acting as it means to; the same "
         "seed means the same episodes under every reward. Steps to the threshold: median over seeds, of the objective while "
         f"training, averaged over {SMOOTH} updates; a run that never reached it counts as later than any other. Area: mean height "
-        "of that curve. Return: of the trained agent's episodes, in the reward's own units. Correlation: of return and objective "
-        "over 256 recorded episodes; – where one of them does not vary."
+        "of that curve."
+    )
+    report.table(*other_rows(results))
+    report.text(
+        "Means over seeds. Return: of the trained agent's episodes, in the reward's own units. Correlation: of return and objective "
+        "over 256 recorded episodes; – where one of them does not vary. Success: share of episodes. Invalid: share of actions. "
+        "Seconds: of training, for one run, beside the others."
     )
     head, rows = difference_rows(results)
     if rows:

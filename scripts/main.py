@@ -16,6 +16,8 @@ COMMANDS = {
     "evaluate": "objective of a trained agent, with an interval, beside guesses",
     "render": "episodes as png, gif or mp4, with the reward drawn over the screen",
     "report": "the curves of training runs, as a page or a picture",
+    "compare": "the same agent under several rewards: objectives with intervals, curves, an alarm for hacked rewards",
+    "reproduce": "does the claim of a publication hold here",
     "capture": "screens of web pages, photographed in Chromium",
     "check": "run the whole contract on a world, a reward, or a module of yours",
     "check-ecosystem": "our rewards inside TRL and verl, each in an environment of its own",
@@ -26,7 +28,7 @@ COMMANDS = {
 _TRAIN, _REPORT = "rewardscape[train]", "rewardscape[report]"
 EXTRAS = {  # what to install for a module that is missing
     "torch": _TRAIN, "stable_baselines3": _TRAIN, "tensorboard": _TRAIN, "rich": _TRAIN,
-    "matplotlib": _REPORT, "imageio": _REPORT,
+    "ray": "rewardscape[ray]", "matplotlib": _REPORT, "imageio": _REPORT,
 }  # fmt: skip
 
 
