@@ -167,34 +167,48 @@ def _grid(height: int, width: int, device: Any) -> torch.Tensor:
 
 
 class Pointing(Distribution):
-    """A place by its score, then a Gaussian around what clicking it means: a mixture of Gaussians, exact in its density."""
+    """A place by its score, then a Gaussian around what clicking it means: a mixture of Gaussians, exact in its density.
+
+    An action that aims several times (regions attended to, then a click) draws a place for each aim.
+    """
 
     def proba_distribution_net(self, *args: Any, **kwargs: Any) -> Any:
         raise TypeError("PointerPolicy builds its own network")
 
-    def proba_distribution(self, scores: torch.Tensor, means: torch.Tensor, deviation: torch.Tensor) -> Pointing:
-        """``scores`` ``[batch, place]``, ``means`` ``[batch, place, action]``, ``deviation`` ``[action]``."""
+    def proba_distribution(
+        self, scores: torch.Tensor, means: torch.Tensor, deviation: torch.Tensor, aims: tuple[int, ...] = ()
+    ) -> Pointing:
+        """``scores`` ``[batch, place]``, ``means`` ``[batch, place, action]``, ``deviation`` ``[action]``; ``aims``: how many numbers
+        of the action belong to each aim, in order (default: all to one)."""
         self.weights, self.means, self.deviation = torch.log_softmax(scores, -1), means, deviation
+        self.aims = aims or (means.shape[-1],)
         return self
 
     def log_prob(self, actions: torch.Tensor) -> torch.Tensor:
         scaled = (actions.unsqueeze(1) - self.means) / self.deviation
-        each = -0.5 * scaled.square().sum(-1) - self.deviation.log().sum() - actions.shape[-1] * 0.5 * math.log(2 * math.pi)
-        return torch.logsumexp(self.weights + each, -1)
+        total = torch.zeros_like(actions[:, 0])
+        for square, deviation in zip(scaled.square().split(self.aims, -1), self.deviation.split(self.aims), strict=True):
+            each = -0.5 * square.sum(-1) - deviation.log().sum() - len(deviation) * 0.5 * math.log(2 * math.pi)
+            total = total + torch.logsumexp(self.weights + each, -1)
+        return total
 
     def entropy(self) -> torch.Tensor:
         """Of the choice of a place: what an entropy bonus is to keep alive."""
         return -(self.weights.exp() * self.weights).sum(-1)
 
     def sample(self) -> torch.Tensor:
-        place = torch.multinomial(self.weights.exp(), 1)
-        return self._at(place) + self.deviation * torch.randn_like(self.means[:, 0])
+        places = torch.multinomial(self.weights.exp(), len(self.aims), replacement=True)
+        return self._at(places) + self.deviation * torch.randn_like(self.means[:, 0])
 
     def mode(self) -> torch.Tensor:
-        return self._at(self.weights.argmax(-1, keepdim=True))
+        """The best places, best first; the last aim, the click, takes the best one."""
+        best = self.weights.topk(max(len(self.aims) - 1, 1), -1).indices
+        return self._at(torch.cat([best[:, : len(self.aims) - 1], best[:, :1]], -1))
 
-    def _at(self, place: torch.Tensor) -> torch.Tensor:
-        return self.means.gather(1, place.unsqueeze(-1).expand(-1, -1, self.means.shape[-1])).squeeze(1)
+    def _at(self, places: torch.Tensor) -> torch.Tensor:
+        """What clicking ``places`` ``[batch, aim]`` means."""
+        means = self.means.gather(1, places.unsqueeze(-1).expand(-1, -1, self.means.shape[-1]))
+        return torch.cat([part[:, k] for k, part in enumerate(means.split(self.aims, -1))], -1)
 
     def actions_from_params(self, *args: Any, **kwargs: Any) -> torch.Tensor:
         return self.proba_distribution(*args, **kwargs).get_actions()
@@ -242,6 +256,7 @@ class PointerPolicy(MultiInputActorCriticPolicy):
         nn.init.zeros_(self.action_net.bias)
         repeated = [0, 1, 2, 3] * ((parts - 2) // 4)
         self.reads = {2: [4, 5], 3: [4, 5, 6], 4: [0, 1, 2, 3]}.get(parts, [*repeated, 4, 5])
+        self.aims = (parts,) if parts <= 4 else (*[4] * (parts // 4), 2)
         self.optimizer = self.optimizer_class(self.parameters(), lr=lr_schedule(1), **self.optimizer_kwargs)  # type: ignore[call-arg]
 
     def _get_action_dist_from_latent(self, latent_pi: torch.Tensor) -> Distribution:
@@ -249,7 +264,7 @@ class PointerPolicy(MultiInputActorCriticPolicy):
         middles = 0.5 * (boxes[..., :2] + boxes[..., 2:])
         means = torch.cat([boxes, middles, torch.zeros_like(middles[..., :1])], -1)[..., self.reads]
         means = means + self.action_net(context).unsqueeze(1)
-        return Pointing().proba_distribution(scores, means, self.log_std.exp())
+        return Pointing().proba_distribution(scores, means, self.log_std.exp(), self.aims)
 
 
 def network_for(space: gym.Space) -> dict[str, Any]:

@@ -96,7 +96,7 @@ def conditional(
     scale: Literal["group", "none"] = "group",
     epsilon: float = 1e-6,
 ) -> list[Channel]:
-    """Two channels that are never summed: HDPO (Act Wisely, catalogue row 195; Accio-Lab/Metis).
+    """Two channels that are never summed: HDPO (Act Wisely; Accio-Lab/Metis).
 
     The addend ``part`` is compared only among the rollouts of the group where it is above 0 (at least two, else 0), and its
     loss, over those steps alone, is weighed by ``weight``. All other addends make the first channel, group-relative. So being

@@ -32,7 +32,7 @@ def normalize_answer(answer: Any) -> str:
     return re.sub(r"(?<=\d),(?=\d)", "", text).strip().lower()
 
 
-@term(rowwise=True, bounds=(0, 1), source="Mixed-R1 (catalogue row 12), matching reward")
+@term(rowwise=True, bounds=(0, 1), source="Mixed-R1, matching reward")
 def exact_match(answer, reference_answer):
     """1 if the answer is the reference, both normalised (`normalize_answer`), else 0; one of them, if there are several.
 
@@ -60,7 +60,7 @@ def token_set_f1(answer, reference_answer, *, variant: Literal["plain", "gui-r1"
     return 2.0 * len(mine & wanted) / (len(mine) + len(wanted)) if mine and wanted else 0.0
 
 
-@term(bounds=(0, 1), source="Mixed-R1 (catalogue row 12), chart reward; the tolerance is inferred: 5 %, as usual for charts")
+@term(bounds=(0, 1), source="Mixed-R1, chart reward; the tolerance is inferred: 5 %, as usual for charts")
 def numeric_tolerance(answer_number, reference_number, answer_number_given=None, *, tolerance: float = 0.05):
     """1 if the number is off by at most ``tolerance`` times the reference's size, else 0. Shape ``[...]``."""
     xp = array_namespace(answer_number)
@@ -68,7 +68,7 @@ def numeric_tolerance(answer_number, reference_number, answer_number_given=None,
     return indicator(near if answer_number_given is None else near & answer_number_given)
 
 
-@term(bounds=(-1, 1), source="Mixed-R1 (catalogue row 12), BMAS")
+@term(bounds=(-1, 1), source="Mixed-R1, BMAS")
 def bidirectional_similarity(answer_embeddings, answer_length, reference_embeddings, reference_length):
     """Bidirectional max-average similarity (BMAS) of two texts as embedded tokens. Shape ``[...]``, range [-1, 1], symmetric.
 
@@ -99,7 +99,7 @@ def _mean(values: Any, counted: Any, xp: Any) -> Any:
     return xp.sum(xp.where(counted, values, 0.0), axis=-1) / xp.where(number > 0, number, 1.0)
 
 
-@term(bounds=(-1, 1), source="Mixed-R1 (catalogue row 12); how the kinds are weighed against each other is inferred: equally")
+@term(bounds=(-1, 1), source="Mixed-R1; how the kinds are weighed against each other is inferred: equally")
 def task_reward(
     predicted_box,
     target_box,

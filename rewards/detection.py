@@ -80,7 +80,7 @@ def _coco_matches(overlap: Any, xp: Any) -> Any:
     return xp.stack(matched, axis=-2)
 
 
-@term(bounds=(0, 1), source="VLM-R1, om-ai-lab/VLM-R1 grpo_jsonl.py, detection_score (catalogue row 83)")
+@term(bounds=(0, 1), source="VLM-R1, om-ai-lab/VLM-R1 grpo_jsonl.py, detection_score")
 def detection_score(
     proposals,
     proposal_count,

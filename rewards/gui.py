@@ -55,7 +55,7 @@ def distance(predicted_point, target_box, screen_size, parsed=None):
     return _read(1.0 - xp.sqrt(xp.clip(share, 0.0, 1.0)), parsed)
 
 
-@term(bounds=(0, 1), source="VLM-R1 (om-ai-lab/VLM-R1, qwen_module.py); Mixed-R1 (catalogue row 12)")
+@term(bounds=(0, 1), source="VLM-R1 (om-ai-lab/VLM-R1, qwen_module.py); Mixed-R1")
 def iou(predicted_box, target_box, parsed=None, *, inclusive: bool = False):
     """Intersection over union of the predicted and the target box. Shape ``[...]``, range [0, 1]; 0 for boxes without area.
 
@@ -163,7 +163,7 @@ def _centrality(predicted_point: Any, target_box: Any, alpha: float, xp: Any) ->
     return xp.exp(-0.5 * (squared[..., 0] + squared[..., 1]))
 
 
-@term(bounds=(-1, 0), source="HyperClick (catalogue row 137): formula from reviews of the paper; alpha is our choice")
+@term(bounds=(-1, 0), source="HyperClick: formula from reviews of the paper; alpha is our choice")
 def brier_confidence(predicted_point, target_box, confidence, parsed=None, *, alpha: float = 0.25):
     """``-(c - C)²``: the stated confidence c against C, the click's centrality: 0 outside the target, in it
     ``exp(-½ [(Δx/σx)² + (Δy/σy)²])`` with σ = ``alpha`` times the target's sides. Shape ``[...]``, range [-1, 0].
@@ -176,7 +176,7 @@ def brier_confidence(predicted_point, target_box, confidence, parsed=None, *, al
     return _read(-apart * apart, parsed)
 
 
-@term(bounds=(0, 1), source="SSL (arXiv:2601.22491; catalogue row 211): K and the scale; zone edges and sigma are inferred")
+@term(bounds=(0, 1), source="SSL (arXiv:2601.22491): K and the scale; zone edges and sigma are inferred")
 def proximity_zone(predicted_point, target_box, parsed=None, *, zones: int = 4, alpha: float = 0.5):
     """The click's Gaussian proximity to the target's centre, in ``zones`` steps: 0, 1/K, ... 1, rounded up to the next.
 
@@ -187,7 +187,7 @@ def proximity_zone(predicted_point, target_box, parsed=None, *, zones: int = 4, 
     return _read(xp.where(near < 1e-3, 0.0, xp.ceil(near * zones - 1e-9) / zones), parsed)
 
 
-@term(bounds=(0, 1), source="UI-Genie, Euphoria16/UI-Genie eval_results_androidcontrol.py (catalogue row 266)")
+@term(bounds=(0, 1), source="UI-Genie, Euphoria16/UI-Genie eval_results_androidcontrol.py")
 def near_click(predicted_point, target_box, screen_size, parsed=None, *, tolerance: float = 0.14):
     """1 if the click is within ``sqrt((t W)² + (t H)²)`` of the target's centre, t = ``tolerance``, else 0. Shape ``[...]``."""
     offset = predicted_point - centre(target_box)

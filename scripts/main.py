@@ -18,6 +18,7 @@ COMMANDS = {
     "report": "the curves of training runs, as a page or a picture",
     "compare": "the same agent under several rewards: objectives with intervals, curves, an alarm for hacked rewards",
     "reproduce": "does the claim of a publication hold here",
+    "docs": "the pages of docs/, written from the code and recorded scores",
     "capture": "screens of web pages, photographed in Chromium",
     "check": "run the whole contract on a world, a reward, or a module of yours",
     "check-ecosystem": "our rewards inside TRL and verl, each in an environment of its own",
@@ -28,7 +29,7 @@ COMMANDS = {
 _TRAIN, _REPORT = "rewardscape[train]", "rewardscape[report]"
 EXTRAS = {  # what to install for a module that is missing
     "torch": _TRAIN, "stable_baselines3": _TRAIN, "tensorboard": _TRAIN, "rich": _TRAIN,
-    "ray": "rewardscape[ray]", "matplotlib": _REPORT, "imageio": _REPORT,
+    "ray": "rewardscape[ray]", "matplotlib": _REPORT, "imageio": _REPORT, "PIL": _REPORT,
 }  # fmt: skip
 
 

@@ -186,10 +186,19 @@ def _calibration(judge: str) -> Callable[[Any], float]:
     return measure
 
 
+def _proposals_hit(episodes: Any) -> np.ndarray:
+    """Does the middle of each proposal lie in the target, ``[answer, proposal]``; all proposals are given."""
+    proposals, target = (episodes.facts[name][episodes.mask] for name in ("proposals", "target_box"))
+    middles = 0.5 * (proposals[..., :2] + proposals[..., 2:])
+    return ((middles >= target[:, None, :2]) & (middles <= target[:, None, 2:])).all(-1)
+
+
 METRICS: dict[str, tuple[str, Callable[[Any], float]]] = {  # of the recorded episodes: what it is, and how it is computed
     "size_error": ("mean |log(box area / target area)|", lambda episodes: float(np.abs(_size(episodes)).mean())),
     "size_ratio": ("mean log(box area / target area)", lambda episodes: float(_size(episodes).mean())),
     "accuracy": ("share of answers that hit", lambda episodes: float(_hits(episodes).mean())),
+    "first_proposal": ("share of answers whose first proposal hits", lambda episodes: float(_proposals_hit(episodes)[:, 0].mean())),
+    "found": ("share of answers with a proposal that hits", lambda episodes: float(_proposals_hit(episodes).any(1).mean())),
     "calibration_error": ("expected calibration error, 10 bins", _calibration("expected_calibration_error")),
     "brier_score": ("Brier score of the confidence", _calibration("brier_score")),
     "confidence": ("mean confidence", lambda episodes: float(episodes.facts["confidence"][episodes.mask].mean())),

@@ -234,9 +234,9 @@ class GUIRules(Rules):
         return {"instruction": self.instruction(world, row, world.state.current[row])}
 
     def expert(self, world: World, row: int) -> np.ndarray:
-        """The centre of the current target (or the target's box), as an action."""
+        """The centre of the current target (or the target's box), as an action. "attend": first the target, then elsewhere."""
         s, size = world.state, np.array([self.settings.width, self.settings.height] * 2, np.float32)
-        box = 2 * self.on_canvas(world, row, s.target_box[row, s.current[row]]) / size - 1
+        box = np.clip(2 * self.on_canvas(world, row, s.target_box[row, s.current[row]]) / size - 1, -1, 1)  # rounding
         centre = (box[:2] + box[2:]) / 2
         kind = self.settings.action
         if kind == BOX:
@@ -244,7 +244,11 @@ class GUIRules(Rules):
         if kind == CONFIDENCE:
             return np.append(centre, 1).astype(np.float32)
         if kind == ATTEND:
-            return np.concatenate([np.tile(box, self.settings.proposals), centre]).astype(np.float32)
+            turns = (
+                2 * np.pi * np.arange(1, self.settings.proposals) / self.settings.proposals
+            )  # on a circle: no three in a row
+            others = [0.9 * np.tile([np.cos(t), np.sin(t)], 2) + [-0.02, -0.02, 0.02, 0.02] for t in turns]
+            return np.concatenate([box, *others, centre]).astype(np.float32)
         return centre.astype(np.float32)
 
     def on_canvas(self, world: World, row: int, box: np.ndarray) -> np.ndarray:

@@ -205,6 +205,26 @@ def test_the_mixture_integrates_to_one():
     assert torch.allclose(many.sample().mean(0), expected, atol=0.01)
 
 
+def test_several_aims_draw_a_place_each():
+    from rewardscape.agents.networks import Pointing
+
+    scores, deviation = torch.tensor([[0.3, -1.0, 2.0]]), torch.tensor([0.1, 0.2, 0.15])
+    means = torch.tensor([[[-0.5, 0.2, 0.0], [0.4, -0.3, 0.5], [0.1, 0.6, -0.4]]])
+    both = Pointing().proba_distribution(scores, means, deviation, (2, 1))
+    first = Pointing().proba_distribution(scores, means[..., :2], deviation[:2])
+    second = Pointing().proba_distribution(scores, means[..., 2:], deviation[2:])
+    action = torch.tensor([[0.1, 0.3, -0.2]])
+    assert torch.allclose(both.log_prob(action), first.log_prob(action[:, :2]) + second.log_prob(action[:, 2:]))
+    torch.manual_seed(0)
+    drawn = Pointing().proba_distribution(scores.expand(4000, -1), means.expand(4000, -1, -1), 0.01 * deviation, (2, 1)).sample()
+    nearest = (drawn.unsqueeze(1) - means).abs()
+    apart = nearest[..., 0].argmin(1) != nearest[..., 2].argmin(1)
+    shares = torch.softmax(scores, -1)[0]
+    assert apart.float().mean() == pytest.approx(1 - float((shares**2).sum()), abs=0.03)
+    three = Pointing().proba_distribution(scores, means, deviation, (1, 1, 1)).mode()
+    assert torch.allclose(three, torch.tensor([[0.1, 0.2, -0.4]]))  # best, second best, and the click at the best
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("reward", ["hit", "gui-g2"])
 def test_an_agent_learns_to_click_and_pages_never_seen_too(tmp_path, reward):

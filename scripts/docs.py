@@ -1,0 +1,720 @@
+"""``rewardscape docs``: the pages of docs/: one for each world and each published reward, the terms, the trainer stages.
+
+Texts come from docstrings, presets and the fact vocabulary; numbers from the code itself, and for agents from docs/scores.json,
+which only ``--measure`` rewrites. Run it in the root of a checkout.
+"""
+
+from __future__ import annotations
+
+import argparse
+import inspect
+import io
+import json
+import pathlib
+import re
+import sys
+from collections.abc import Iterable, Sequence
+from importlib.resources import files
+from typing import Any, NamedTuple
+
+import gymnasium as gym
+import numpy as np
+
+import rewardscape
+from rewardscape.envs.core.single import load_rules
+from rewardscape.envs.core.world import fields
+from rewardscape.envs.gui.common import ACTIONS, OBSERVATIONS
+from rewardscape.envs.gui.vocabulary import ROLES, STATES
+from rewardscape.rewards import FACTS, TERMS, Node, Preset, RewardLayer, Term, list_presets, load_terms
+from rewardscape.rewards.core.operations import OPERATIONS
+from rewardscape.rewards.core.registry import TERM_MODULES
+from rewardscape.rewards.core.stages import STAGES, Part, Rollouts, Stage, StageMaker, load_stages
+from rewardscape.rewards.core.terms import find_term
+from rewardscape.scripts.envs import settings_of
+from rewardscape.scripts.reward_plots import panels_of, plot
+
+AGENTS = ("expert", "trained", "overlap", "role", "constant", "random")
+CORE_FACTS = ("objective", "action", "action_valid", "terminated", "truncated", "step", "seed")  # of every world
+EPISODES = 1000  # of a row of --measure
+PICTURED = 9  # the episode of a world's picture
+PAID = 256  # episodes from which a reward's page tells what agents are paid
+
+
+def main(argv: list[str]) -> int:
+    parser = argparse.ArgumentParser(
+        prog="rewardscape docs", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--out", type=pathlib.Path, default=pathlib.Path("docs"), help="folder the pages are written to")
+    parser.add_argument(
+        "--measure", action="store_true", help=f"first play {EPISODES:,} episodes with every agent and renew docs/scores.json"
+    )
+    options = parser.parse_args(argv)
+    repository = pathlib.Path.cwd()
+    if not (repository / "tests" / "parity" / "vectors").is_dir():
+        raise ValueError(f"{repository} has no tests/parity/vectors: rewardscape docs runs in the root of a checkout")
+    if options.measure:
+        measured = json.dumps(measure(repository), indent=1)
+        (repository / "docs" / "scores.json").write_text(measured + "\n")
+    written = generate(options.out, repository)
+    print(f"{len(written)} files in {options.out}")
+    return 0
+
+
+def generate(out: pathlib.Path, repository: pathlib.Path) -> list[str]:
+    """Write all pages and pictures into ``out`` and remove those of worlds and rewards that are no more; the names written."""
+    made: dict[str, bytes] = {name: text.encode() for name, text in pages(repository).items()}
+    made |= {f"rewards/{name}.svg": data for name in designs() if (data := plot(name)) is not None}
+    made |= {f"worlds/{short(env)}.png": picture(env) for env in worlds()}
+    for name, data in made.items():
+        (out / name).parent.mkdir(parents=True, exist_ok=True)
+        (out / name).write_bytes(data)
+    for folder in ("worlds", "rewards"):
+        for path in (out / folder).iterdir():
+            if f"{folder}/{path.name}" not in made:
+                path.unlink()
+    return sorted(made)
+
+
+def pages(repository: pathlib.Path) -> dict[str, str]:
+    """The Markdown of every page, by its path in docs/."""
+    load_terms()
+    load_stages()
+    scores = repository / "docs" / "scores.json"
+    measured = json.loads(scores.read_text()) if scores.is_file() else {}
+    claims = sorted(path.stem for path in (repository / "docs" / "claims").glob("*.md"))
+    paid = what_agents_are_paid()
+    made = {"README.md": index_page(repository, claims), "terms.md": terms_page(), "stages.md": stages_page()}
+    made |= {f"worlds/{short(env)}.md": world_page(env, measured) for env in worlds()}
+    made |= {f"rewards/{name}.md": reward_page(name, paid[name], repository, claims) for name in designs()}
+    return {name: re.sub(r"\n{3,}", "\n\n", text).strip() + "\n" for name, text in made.items()}
+
+
+# ------------------------------------------------------------------------------------------------------------------ Markdown
+
+
+def prose(text: str) -> str:
+    """A docstring or a note as Markdown: lines joined, and nothing outside of code spans read as markup."""
+    parts = re.split(r"(``.+?``|`[^`]+`)", "\n\n".join(" ".join(part.split()) for part in text.split("\n\n")))
+    return "".join(
+        part if i % 2 else re.sub(r"([*$\\]|<(?=[a-zA-Z/!])|\b_\B|\B_\b)", r"\\\1", part) for i, part in enumerate(parts)
+    )
+
+
+def cell(text: Any) -> str:
+    return " ".join(str(text).split()).replace("\\|", "|").replace("|", "\\|")
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+    lines = [f"| {' | '.join(map(cell, row))} |" for row in (head, ["---"] * len(head), *rows)]
+    return "\n".join(["", *lines, ""])
+
+
+def code(text: str, language: str = "") -> str:
+    return f"\n```{language}\n{text}\n```\n"
+
+
+def first_line(doc: str) -> str:
+    """The first sentence, or the first paragraph where that has none."""
+    paragraph = " ".join(doc.split("\n\n")[0].split())
+    sentence = re.match(r".+?\.(?= [A-Z`]|$)", paragraph)
+    return prose(sentence[0] if sentence else paragraph)
+
+
+def short(env: str) -> str:
+    return env.split("/")[-1]
+
+
+def term_link(name: str, up: str = "") -> str:
+    return f"[`{name}`]({up}terms.md#{name})"
+
+
+def reward_link(name: str, up: str = "") -> str:
+    return f"[`{name}`]({up}rewards/{name}.md)"
+
+
+def number(value: float) -> str:
+    """Three decimals, fewer where the rest is 0, and no minus before 0."""
+    return f"{round(float(value), 3) + 0.0:.3f}".rstrip("0").rstrip(".")
+
+
+def default_of(value: Any) -> str:
+    return f"`{value!r}`"
+
+
+# --------------------------------------------------------------------------------------------------------------------- index
+
+
+def index_page(repository: pathlib.Path, claims: list[str]) -> str:
+    parts = [
+        "# rewardscape, page by page",
+        "Written by `rewardscape docs` from the code; [what it is](../README.md) is told elsewhere.",
+    ]
+    parts += [
+        "## Worlds",
+        table(["world", "what"], [[f"[`{e}`](worlds/{short(e)}.md)", first_line(docs_of(e))] for e in worlds()]),
+    ]
+    rows = [[reward_link(n), prose(p.title), prose(p.source)] for n, p in designs().items()]
+    parts += ["## Published rewards", table(["preset", "title", "source"], rows)]
+    parts += ["## Terms", "What rewards are made of, by what they judge.", table(["module", "what", "terms"], [
+        [f"[`{module}`](terms.md#{module})", first_line(doc), ", ".join(term_link(made.name) for made in found)]
+        for module, doc, found in modules()
+    ])]  # fmt: skip
+    parts += [
+        "Terms are combined with `+ - *` and with " + ", ".join(f"[`{n}`](terms.md#operation-{n})" for n in OPERATIONS) + "."
+    ]
+    parts += ["## Trainer stages", "What a group-relative learner does with finished rollouts.", table(["stage", "kind", "what"], [
+        [f"[`{name}`](stages.md#{kind}-{name})", kind, first_line(made.doc)]
+        for kind, makers in STAGES.items() for name, made in sorted(makers.items())
+    ])]  # fmt: skip
+    if claims:
+        parts += ["## Claims", "What publications say a reward does, tried here by `rewardscape reproduce`."]
+        parts += ["\n".join(f"- [{title(repository / 'docs' / 'claims' / f'{n}.md')}](claims/{n}.md)" for n in claims)]
+    guides = [
+        ("../CONTRIBUTING.md", "Add a reward or a world"),
+        ("hacked-reward.md", "A reward that is hacked, from end to end"),
+    ]
+    there = [f"- [{text}]({path})" for path, text in guides if (repository / "docs" / path).is_file()]
+    return "\n\n".join([*parts, "## Guides", "\n".join(there)])
+
+
+def title(path: pathlib.Path) -> str:
+    found = re.search(r"^# (.+)$", path.read_text(), re.MULTILINE)
+    return found[1] if found else path.stem
+
+
+def worlds() -> list[str]:
+    """Ids of the suite's own worlds."""
+    return [env for env in rewardscape.WORLDS if env.startswith("rewardscape/")]
+
+
+def designs() -> dict[str, Preset]:
+    """The presets of the suite itself, by name."""
+    folder = files("rewardscape.rewards.presets")
+    return {name: preset for name, preset in sorted(list_presets().items()) if (folder / f"{name}.yaml").is_file()}
+
+
+def modules() -> list[tuple[str, str, list[Term]]]:
+    """``(name, docstring, terms)`` of every module that defines terms."""
+    found: dict[str, list[Term]] = {name: [] for name in TERM_MODULES}
+    for made in TERMS.values():
+        if made.__wrapped__.__module__ in found:
+            found[made.__wrapped__.__module__].append(made)
+    return [(name.split(".")[-1], inspect.getdoc(sys.modules[name]) or "", terms) for name, terms in found.items()]
+
+
+# -------------------------------------------------------------------------------------------------------------------- worlds
+
+OBSERVED = {
+    "boxes": "box of every element (x1, y1, x2, y2), the canvas scaled to [-1, 1]; 0 where padded",
+    "roles": "role of every element: " + ", ".join(f"{i} {name}" for i, name in enumerate(ROLES) if name),
+    "names": "the words of every element's name, as tokens: 1 + crc32(lower-case word) mod 4095; 0 pads",
+    "states": "state of every element, a sum of " + ", ".join(f"{1 << i} {name}" for i, name in enumerate(STATES)),
+    "instruction": "the words of the instruction, as tokens like those of names",
+    "pixels": "the canvas as the agent sees it, RGB",
+}
+ACTED = {
+    "point": "where to click: x, y",
+    "box": "two corners of a box, in any order: x1, y1, x2, y2; its centre is the click",
+    "point+confidence": "where to click, and how sure the agent is: -1 not at all, 1 wholly",
+    "attend": "corners of as many regions as the setting `proposals` says, then where to click",
+}
+SETTINGS = {
+    "observation": ("what the agent sees", f"one of {', '.join(OBSERVATIONS)}"),
+    "action": ("what the agent does", f"one of {', '.join(ACTIONS)}"),
+    "instructions": ("instructions an episode gives, one a step", "1 to 16"),
+    "screen_size": ("width and height of the canvas in pixels", "48 to 2048 each"),
+    "elements": ("rows of the element table", "4 to 1024"),
+    "name_tokens": ("words kept of an element's name", "1 to 32"),
+    "instruction_tokens": ("words kept of an instruction", "4 to 64"),
+    "proposals": ("regions of the action `attend`", "1 to 16"),
+    "difficulty": ("from large elements with different names to dense desktops with tiny icons and repeated names", "0 to 1"),
+    "screens": ("`embedded`, or the path of recorded screens of your own", "a folder, an archive, a `.csv`, a `.jsonl`"),
+    "split": ("which pages: `held-out` ones are never trained on", "one of train, held-out, all"),
+}
+OBJECTIVES = {  # by the class that says how an episode is scored
+    "GUIRules": "The share of the screen's instructions whose click lay in the target's box, edges included. "
+    "Each step answers one instruction, hit or miss; the episode ends with the last."
+}
+INVALID = (
+    "An action that is not finite or out of range is no error: it gets a stated stand-in, counts as a miss, and "
+    '`info["invalid_action"]` says so.'
+)
+
+
+def docs_of(env: str) -> str:
+    return inspect.getdoc(rules_of(env)) or ""
+
+
+def rules_of(env: str) -> Any:
+    return load_rules(gym.spec(env).kwargs["rules"])
+
+
+def made_rules(env: str, **settings: Any) -> Any:
+    return rules_of(env)(**{k: v for k, v in gym.spec(env).kwargs.items() if k != "rules"} | settings)
+
+
+def world_page(env: str, measured: dict[str, Any]) -> str:
+    kind, settings = rules_of(env), settings_of(rules_of(env))
+    parts = [f"# {env}", prose(docs_of(env)), f"![an episode's first screen, answered by the expert]({short(env)}.png)"]
+    parts += ["Target green, the expert's click red; the strip says instruction and outcome." if "action" in settings else ""]
+    parts += ["## Make it", code(EXAMPLE.format(env=env, settings=', action="box"' if "action" in settings else ""), "python")]
+    parts += [*_observation(env, settings), *_action(env, settings)]
+    score = next((OBJECTIVES[cls.__name__] for cls in kind.__mro__ if cls.__name__ in OBJECTIVES), FACTS["objective"].meaning)
+    parts += ["## Objective", f'{score} `info["objective"]` in [0, 1], success from {number(kind.success_threshold)} on, '
+              "whatever the reward says; `reward=None` pays its increments."]  # fmt: skip
+    rows = [[f"`{n}`", default_of(d), *SETTINGS.get(n, ("", ""))] for n, d in settings.items()]
+    parts += [
+        "## Settings",
+        "Keywords of `gym.make` and `gym.make_vec`.",
+        table(["setting", "default", "meaning", "allowed"], rows),
+    ]
+    parts += [*_facts(kind), *_scores(env, measured)]
+    fitting = [name for name, preset in designs().items() if attaches(preset, env)]
+    parts += ["## Published rewards that attach", ", ".join(reward_link(name, "../") for name in fitting)]
+    return "\n\n".join(parts)
+
+
+EXAMPLE = """import gymnasium as gym
+import rewardscape
+
+env = gym.make("{env}", reward="gui-g2"{settings})
+observation, info = env.reset(seed=0)
+observation, reward, terminated, truncated, info = env.step(env.unwrapped.expert_action())
+print(info["objective"], reward, info["reward_terms"])
+
+envs = gym.make_vec("{env}", num_envs=64, reward="gui-g2"{settings})
+observation, info = envs.reset(seed=0)
+observation, reward, terminated, truncated, info = envs.step(envs.action_space.sample())"""
+
+
+def _observation(env: str, settings: dict[str, Any]) -> list[str]:
+    kinds = OBSERVATIONS if "observation" in settings else ("",)
+    spaces = {kind: made_rules(env, **({"observation": kind} if kind else {})).observation_space for kind in kinds}
+    found: dict[str, tuple[gym.Space, list[str]]] = {}
+    for kind, space in spaces.items():
+        for name, part in (space.spaces if isinstance(space, gym.spaces.Dict) else {"": space}).items():
+            found.setdefault(name, (part, []))[1].append(f"`{kind}`")
+    rows = [
+        [f"`{name}`", _shape(part), part.dtype, _range(part), ", ".join(where), OBSERVED.get(name, "")]
+        for name, (part, where) in found.items()
+    ]
+    said = "Shapes under default settings." + (
+        f" The default is `{settings['observation']}`." if "observation" in settings else ""
+    )
+    return ["## Observation", said, table(["entry", "shape", "dtype", "range", "in `observation=`", "meaning"], rows)]
+
+
+def _action(env: str, settings: dict[str, Any]) -> list[str]:
+    kinds = ACTIONS if "action" in settings else ("",)
+    spaces = {kind: made_rules(env, **({"action": kind} if kind else {})).action_space for kind in kinds}
+    rows = [[f"`{kind}`", _shape(s), s.dtype, _range(s), ACTED.get(kind, "")] for kind, s in spaces.items()]
+    said = f" The default is `{settings['action']}`." if "action" in settings else ""
+    return ["## Action", INVALID + said, table(["`action=`", "shape", "dtype", "range", "meaning"], rows)]
+
+
+def _shape(space: gym.Space) -> str:
+    return f"`{tuple(space.shape or ())}`"
+
+
+def _range(space: gym.Space) -> str:
+    if isinstance(space, gym.spaces.Box):
+        return f"{number(space.low.min())} to {number(space.high.max())}"
+    return str(space)
+
+
+def _facts(kind: Any) -> list[str]:
+    own = {name: (dtype, shape) for name, (dtype, shape) in fields(kind.Facts).items()}
+    rows = []
+    for name in (*own, *CORE_FACTS):
+        fact = FACTS[name]
+        dtype, shape = own.get(name, (fact.dtype, fact.shape))
+        rows.append([f"`{name}`", f"`({', '.join(map(str, shape))})`" if shape else "", dtype, _unit(fact.unit), fact.meaning])
+    said = "What rewards read, of the step just taken. They are for judging and may be privileged: the agent sees its observation only."
+    return ["## Facts", said, table(["fact", "shape", "dtype", "unit", "meaning"], rows)]
+
+
+def _unit(unit: str) -> str:
+    return "" if unit == "-" else unit
+
+
+def _scores(env: str, measured: dict[str, Any]) -> list[str]:
+    parts = []
+    for name, found in measured.get("runs", {}).items():
+        if found["env"] != env:
+            continue
+        splits = list(next(iter(found["agents"].values())))
+        rows = [
+            [
+                agent,
+                *(f"{r['objective']:.3f} [{r['interval'][0]:.3f}, {r['interval'][1]:.3f}]" for r in (rows[s] for s in splits)),
+            ]
+            for agent, rows in found["agents"].items()
+        ]
+        said = ", ".join(f"`{k}={v!r}`" for k, v in found["settings"].items()) or "default settings"
+        learner = f"`trained` is [{name}](../../assets/baselines/{name}), {found['training']}." if found["training"] else ""
+        parts += [
+            f"With {said}. {learner}",
+            table(["agent", *("objective" if s == "all" else f"{s} pages" for s in splits)], rows),
+        ]
+    if not parts:
+        return []
+    about = (
+        f"Mean objective with its 95 % bootstrap interval over {measured['episodes']:,} fresh episodes a row, measured by "
+        f"`rewardscape docs --measure` with version {measured['version']}. `expert` knows the target; `overlap` takes the element "
+        "that shares most words with the instruction, `role` one of the best role, `constant` is the best constant action."
+    )
+    return ["## Agents", about, *parts]
+
+
+def measure(repository: pathlib.Path) -> dict[str, Any]:
+    """Scores of every shipped baseline beside those of the guesses, and of worlds without a baseline; minutes."""
+    from rewardscape.agents.runs import Run
+    from rewardscape.scripts.evaluate import compare
+
+    found: dict[str, Any] = {}
+    for path in sorted((repository / "assets" / "baselines").glob("*/config.yaml")):
+        run, config = Run(path.parent), Run(path.parent).config
+        agents = {agent: run.load_policy() if agent == "trained" else agent for agent in AGENTS}
+        results = compare(agents, config.env, config.reward, dict(config.env_settings), EPISODES, 0)
+        training = f"{config.algo.upper()} under `{config.reward}`, {config.steps:,} steps"
+        found[path.parent.name] = _entry(config.env, dict(config.env_settings), training, results)
+    for env in set(worlds()) - {entry["env"] for entry in found.values()}:
+        agents = {agent: agent for agent in AGENTS if agent != "trained"}
+        found[short(env)] = _entry(env, {}, "", compare(agents, env, None, {}, EPISODES, 0))
+    return {"version": rewardscape.__version__, "episodes": EPISODES, "runs": dict(sorted(found.items()))}
+
+
+def _entry(env: str, settings: dict[str, Any], training: str, results: dict[str, Any]) -> dict[str, Any]:
+    scores = {
+        agent: {split: {"objective": r["objective"], "interval": r["interval"]} for split, r in rows.items()}
+        for agent, rows in results.items()
+    }
+    return {"env": env, "settings": settings, "training": training, "agents": scores}
+
+
+def picture(env: str) -> bytes:
+    """The first screen of a fixed episode as its expert answers it, PNG."""
+    from PIL import Image
+
+    from rewardscape.scripts.render import frames
+
+    image = Image.fromarray(next(frames(env, None, {}, "expert", 1, PICTURED, field=False)))
+    stream = io.BytesIO()
+    image.quantize(256, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(stream, "png", optimize=True)
+    return stream.getvalue()
+
+
+# ------------------------------------------------------------------------------------------------------------------- rewards
+
+
+class Recorded(NamedTuple):
+    """Recorded cases of the reference implementation that stand behind a preset."""
+
+    system: str
+    functions: tuple[str, ...] = ()  # those that belong to it; () for all
+    note: str = ""  # what they leave open
+
+
+RECORDED = {
+    "gui-g2-code": Recorded("gui_g2"),
+    "gui-g1": Recorded("gui_g1"),
+    "gui-g1-difficulty": Recorded("gui_g1", (), "They are of the terms; the weight is inferred from the paper and compared with nothing."),
+    "se-gui": Recorded("se_gui"),
+    "infigui-g1": Recorded("infigui_g1"),
+    "ui-r1": Recorded("ui_r1", ("accuracy_reward_action", "accuracy_reward_coord", "format_reward")),
+    "ui-r1-e": Recorded("ui_r1"),
+    "gui-r1": Recorded("gui_r1"),
+    "btl-ui": Recorded("btl_ui", (), "They leave out the format reward, which a misprint keeps at 0 there."),
+    "hdpo": Recorded("act_wisely_hdpo"),
+    "vlm-r1": Recorded("gui_g1", ("iou_reward",), "They are GUI-G1's, whose code takes the IoU from VLM-R1; the format reward has none."),
+}  # fmt: skip
+CHECKED = {  # what stands behind the others
+    "gui-g2": ("tests/rewards/test_gui_terms.py", "the paper's equations worked out for a pair of boxes, and the coverage term "
+               "with the integral of the overlap summed on a grid. The recorded cases are of the released code: [`gui-g2-code`](gui-g2-code.md)."),
+    "iou": ("tests/rewards/test_gui_terms.py", "its definition."),
+    "hit": ("tests/rewards/test_gui_terms.py", "its definition."),
+    "distance": ("tests/rewards/test_gui_terms.py", "its definition."),
+    "hyperclick": ("tests/rewards/test_gui_terms.py", "the second-hand formula worked out for three clicks."),
+    "ssl": ("tests/rewards/test_gui_terms.py", "the formula, with the inferred zones, worked out for a few clicks."),
+    "ui-genie": ("tests/rewards/test_gui_terms.py", "clicks on both sides of the stated distance."),
+    "mixed-r1": ("tests/rewards/test_answers.py", "the formulas of the four kinds of task worked out for one case each."),
+    "vlm-r1-detection": ("tests/rewards/test_detection.py", "numbers that COCO's definition gives, and a plain implementation of it in Python."),
+}  # fmt: skip
+
+
+def attaches(preset: Preset, env: str) -> bool:
+    """Does a world report what the preset needs?"""
+    try:
+        preset.layer().attach([*fields(rules_of(env).Facts), *CORE_FACTS])
+    except ValueError:
+        return False
+    return True
+
+
+def best_action(node: Node) -> str:
+    """The action setting that tells all a reward reads."""
+    facts = {*node.facts(), *node.optional_facts()}
+    if "proposals" in facts:
+        return "attend"
+    return "point+confidence" if "confidence" in facts else "box" if "predicted_box" in facts else "point"
+
+
+class Paid(NamedTuple):
+    """What two agents earn under a preset, a step on average."""
+
+    env: str
+    action: str
+    expert: float
+    random: float
+
+
+def what_agents_are_paid() -> dict[str, list[Paid]]:
+    """Every preset in every world it attaches to, with the action that tells all it reads, and with bare clicks."""
+    from rewardscape.agents.episodes import record
+
+    found: dict[str, list[Paid]] = {name: [] for name in designs()}
+    for env in worlds():
+        for action in ACTIONS if "action" in settings_of(rules_of(env)) else ("",):
+            settings = {"action": action} if action else {}
+            played = [record(who, env, None, PAID, settings=settings, agent=who) for who in ("expert", "random")]
+            for name, preset in designs().items():
+                if action in ("", "point", best_action(preset.layer().expression)) and attaches(preset, env):
+                    judged = [episodes.rescored(name) for episodes in played]
+                    found[name].append(Paid(env, action, *(float(e.rewards[e.mask].mean()) for e in judged)))
+    return found
+
+
+def reward_page(name: str, paid: list[Paid], repository: pathlib.Path, claims: list[str]) -> str:
+    preset = designs()[name]
+    layer = preset.layer()
+    node = layer.expression
+    parts = [f"# {name}", f"**{prose(preset.title)}**", prose(preset.notes)]
+    parts += [f"Source: {prose(preset.source)}", code(preset.formula, "text"), "As an expression:", code(str(node), "python")]
+    for kind, stage in (("credit", layer.credit), ("advantage", layer.advantage)):
+        if stage is not None:
+            said = first_line(STAGES[kind][stage.name].doc)
+            parts += [f"Its stage of {kind} is [`{stage}`](../stages.md#{kind}-{stage.name}): {said}"]
+    if panels := panels_of(node):
+        parts += [f"![what it pays]({name}.svg)", " ".join(panel.caption for panel in panels)]
+    parts += ["## Terms", _terms_of(node)]
+    facts = [
+        [f"`{f}`", "needed" if f in node.facts() else "if there", _unit(_fact(f).unit), _meaning(f)]
+        for f in (*node.facts(), *node.optional_facts())
+    ]
+    parts += ["## Facts", table(["fact", "", "unit", "meaning"], facts)]
+    parts += [*_where(name, preset, paid), "## Checked", _checked(name, repository)]
+    if name in claims:
+        tried = title(repository / "docs" / "claims" / f"{name}.md")
+        parts += [f"What its publication says it does was tried: [{tried}](../claims/{name}.md)."]
+    return "\n\n".join(parts)
+
+
+def _terms_of(node: Node) -> str:
+    rows = []
+    for made in dict.fromkeys(find_term(n.term) for n in node.walk() if hasattr(n, "term")):
+        rows.append(
+            [
+                term_link(made.name, "../"),
+                _bounds(made),
+                ", ".join(f"`{n}={v!r}`" for n, v in made.settings.items()),
+                first_line(made.doc),
+            ]
+        )
+    return table(["term", "range", "settings and defaults", "what"], rows)
+
+
+def _fact(name: str) -> Any:
+    return FACTS[name.removeprefix("previous_")]
+
+
+def _meaning(name: str) -> str:
+    return _fact(name).meaning + (", one step earlier" if name.startswith("previous_") else "")
+
+
+def _where(name: str, preset: Preset, paid: list[Paid]) -> list[str]:
+    node = preset.layer().expression
+    if not paid:
+        scorer = "score_answers" if "answer_correct" in node.facts() else "score"
+        said = f"No world here reports all it needs. It scores texts (`rewardscape.rewards.text.{scorer}`) and recorded facts."
+        return ["## Where", said]
+    action = best_action(node) if any(p.action for p in paid) else ""
+    made = ", ".join([repr(paid[0].env), f"reward={name!r}", *([f"action={action!r}"] if action else [])]).replace("'", '"')
+    parts = ["## Where", code(f"gym.make({made})", "python")]
+    parts += ["A bare click tells all it reads; it attaches under every other action too." if action == "point" else
+              f"It attaches under every action; `{action}` tells all it reads." if action else ""]  # fmt: skip
+    expert = {
+        "box": ", and gives its box", "point+confidence": ", sure of it",
+        "attend": ", and proposes its box each time, so that no proposal is new",
+    }.get(action, "")  # fmt: skip
+    if action:
+        parts += [f"Paid a step, mean of {PAID} episodes; the expert clicks the target's centre{expert}:"]
+    rows = [
+        [f"[{short(p.env)}](../worlds/{short(p.env)}.md)", f"`{p.action}`", number(p.expert), number(p.random)] for p in paid
+    ]
+    parts += [table(["world", "action", "expert", "random"], rows)]
+    parts += ["Its advantage needs a learner of groups: `rewardscape train ... --algo grpo`." if preset.advantage else ""]
+    return parts
+
+
+def _checked(name: str, repository: pathlib.Path) -> str:
+    if name in RECORDED:
+        recorded = RECORDED[name]
+        path = f"tests/parity/vectors/{recorded.system}.json"
+        vectors = json.loads((repository / path).read_text())
+        number_of = sum(not recorded.functions or case["input"]["fn"] in recorded.functions for case in vectors["cases"])
+        said = (
+            f"{number_of} of {number_of} recorded cases of the reference implementation agree ([{path}](../../{path}), "
+            f"recorded from {prose(vectors['source'].split(' ')[0])}; `python -m tests.parity` runs them, and so does every test run)."
+        )
+        return " ".join([said, recorded.note])
+    if name not in CHECKED:
+        return "No recorded cases of a reference implementation."
+    path, what = CHECKED[name]
+    return f"No recorded cases of a reference implementation. [{path}](../../{path}) compares it with {what}"
+
+
+# ---------------------------------------------------------------------------------------------------- terms and operations
+
+
+def terms_page() -> str:
+    """All terms, by module, then the operations that combine them and the facts they read."""
+    users: dict[str, list[str]] = {}
+    for name, preset in designs().items():
+        for node in preset.layer().expression.walk():
+            if hasattr(node, "term") and name not in users.setdefault(node.term, []):
+                users[node.term].append(name)
+    parts = ["# Terms", "A term is a function of facts; what it needs are its positional parameters, those with a default are used "
+             "where a world has them, keyword-only parameters are settings. `gaussian_point(alpha=0.25)` is a term with a setting."]  # fmt: skip
+    for module, doc, found in modules():
+        parts += [f"## {module}", prose(doc)]
+        for made in found:
+            parts += [f"### {made.name}", code(signature(made.__wrapped__, made.name), "python"), prose(made.doc)]
+            parts += ["\n".join(_about(made, users.get(made.name, [])))]
+    parts += ["## Operations", "Of expressions, beside `+ - *`."]
+    for name, operation in OPERATIONS.items():
+        doc = inspect.getdoc(operation) or ""
+        parts += [f"### operation {name}", code(signature(operation, name), "python"), prose(doc)]
+    rows = [
+        [f"`{f.name}`", f"`({', '.join(map(str, f.shape))})`" if f.shape else "", f.dtype, _unit(f.unit), f.meaning]
+        for f in FACTS.values()
+    ]
+    parts += ["## Facts", "The vocabulary. `previous_<fact>` is a fact one step earlier; shapes leave out the leading axes.",
+              table(["fact", "shape", "dtype", "unit", "meaning"], rows)]  # fmt: skip
+    return "\n\n".join(parts)
+
+
+def signature(function: Any, name: str) -> str:
+    """``name(parameters)`` without annotations."""
+    given = inspect.signature(function)
+    plain = [p.replace(annotation=p.empty) for p in given.parameters.values()]
+    return f"{name}{given.replace(parameters=plain, return_annotation=given.empty)}"
+
+
+def _about(made: Term, users: list[str]) -> list[str]:
+    lines = [f"- Range: {_bounds(made)}"] if _bounds(made) else []
+    lines += [f"- `{name}`: {', '.join(map(repr, made.choices[name]))}" for name in made.settings if name in made.choices]
+    lines += ["- One row at a time, on Python objects"] if made.rowwise else []
+    lines += [f"- Source: {prose(made.source)}"] if made.source else []
+    return [*lines, *([f"- In {', '.join(reward_link(name) for name in users)}"] if users else [])]
+
+
+def _bounds(made: Term) -> str:
+    return f"{number(made.bounds[0])} to {number(made.bounds[1])}" if made.bounds else ""
+
+
+# -------------------------------------------------------------------------------------------------------------------- stages
+
+
+def stages_page() -> str:
+    """Credit and advantage stages, each with an example of four rollouts computed here."""
+    parts = ["# Trainer stages", "What a learner of groups does with finished rollouts before it learns: *credit* says what each step is "
+             "worth, *advantage* compares the rollouts of one task. A reward's stages are part of its preset, or chosen with "
+             '`RewardLayer(expression, credit="per_turn()", advantage="leave_one_out()")`; the defaults are `none()` and '
+             "`group_relative()`. The numbers below are computed when this page is written."]  # fmt: skip
+    for kind, makers in STAGES.items():
+        parts += [f"## {kind.capitalize()}"]
+        if kind == "credit":
+            parts += ["The example: four rollouts of one task, of three steps, the last one cut after two; the reward of each step. "
+                      "The first two steps are one turn.", table(*_credit_table(CREDIT_EXAMPLE.rewards, "reward"))]  # fmt: skip
+        for name, made in sorted(makers.items()):
+            parts += [f"### {kind} {name}", code(signature(made.function, name), "python"), prose(made.doc)]
+            parts += [f"- `{n}`: {', '.join(map(repr, allowed))}" for n, allowed in made.choices.items()]
+            parts += list(_credit_example(made) if kind == "credit" else _advantage_example(made))
+    return "\n\n".join(parts)
+
+
+CREDIT_EXAMPLE = Rollouts(
+    rewards=np.array([[0.0, 1, 0, 0], [0, 0, 1, 0], [1, 0, 1, 0]]),
+    mask=np.array([[True] * 4, [True] * 4, [True, True, True, False]]),
+    group=np.zeros(4, int),
+    turn=np.array([[0] * 4, [0] * 4, [1] * 4]),
+)
+
+
+def _credit_table(values: np.ndarray, what: str) -> tuple[list[str], list[list[str]]]:
+    shown = [
+        [number(v) if taken else "" for v, taken in zip(*column, strict=True)]
+        for column in zip(values.T, CREDIT_EXAMPLE.mask.T, strict=True)
+    ]
+    return ["rollout", *(f"{what}, step {t + 1}" for t in range(len(values)))], [
+        [str(i + 1), *row] for i, row in enumerate(shown)
+    ]
+
+
+def _credit_example(made: StageMaker) -> list[str]:
+    stage: Stage = made(**({"gamma": 0.9} if "gamma" in made.settings else {}))
+    return [f"In the example, `{stage}`:", table(*_credit_table(stage(CREDIT_EXAMPLE).values, "worth"))]
+
+
+class Example(NamedTuple):
+    """Four rollouts of one step: what judges them, their facts, and the task each belongs to."""
+
+    expression: str
+    facts: dict[str, Any]
+    group: Sequence[int] = (0, 0, 0, 0)
+
+
+def _boxes(*sides: float) -> np.ndarray:
+    return np.array([[100.0, 100, 100 + side, 100 + side] for side in sides])
+
+
+TOOLS = Example(
+    "0.9*answer_accuracy() + 0.1*format_reward() + tool_efficiency()",
+    {"answer_correct": np.array([1.0, 1, 1, 0]), "format_valid": np.array([True, True, False, True]), "tool_call_count": np.array([0, 1, 3, 0])},
+)  # fmt: skip
+EXAMPLES = {  # of stages that look at more
+    "difficulty_weighted": Example("hit()", {
+        "predicted_point": np.array([[105.0, 105], [500, 500], [105, 105], [500, 500]]), "target_box": _boxes(20, 20, 80, 80),
+        "screen_size": np.full((4, 2), 1000.0),
+    }, (0, 0, 1, 1)),
+    "length_adaptive": Example("action_match() + action_correct() + format_reward()", {
+        "action_kind": np.ones(4, int), "predicted_point": np.array([[110.0, 110], [110, 110], [110, 110], [500, 500]]),
+        "target_box": _boxes(20, 20, 20, 20), "format_valid": np.ones(4, bool), "completion_length": np.array([40, 80, 160, 80]),
+    }),
+}  # fmt: skip
+
+
+def _advantage_example(made: StageMaker) -> list[str]:
+    example = EXAMPLES.get(made.name, TOOLS)
+    layer = RewardLayer(example.expression, credit="none()", advantage=made())
+    layer.keep_parts = True
+    facts = {**example.facts, "terminated": np.ones(4, bool)}
+    layer.reset(facts)
+    rewards = layer.step(facts)[0]
+    kept = {name: values[None] for name, values in layer.facts_kept.items()}
+    parts = {name: Part(weight, layer.parts[name][None]) for name, (weight, _) in layer.addends.items()}
+    rollouts = Rollouts(rewards[None], np.ones((1, 4), bool), np.array(example.group), parts, facts=kept)
+    columns: dict[str, list[Any]] = {"rollout": [1, 2, 3, 4]}
+    if len(set(example.group)) > 1:
+        columns["task"] = [g + 1 for g in example.group]
+    for name, values in example.facts.items():
+        if name == "target_box" and name in kept:
+            columns["target, px"] = [f"{number(box[2] - box[0])}x{number(box[3] - box[1])}" for box in values]
+        elif values.ndim == 1 and len(set(values.tolist())) > 1:
+            columns[f"`{name}`"] = [number(v) for v in values]
+    columns["reward"] = [number(v) for v in rewards]
+    for channel in layer.advantages(rollouts):
+        weight = "" if channel.weight == 1 else f", weight {number(channel.weight)}"
+        columns[f"advantage {channel.name}{weight}" if weight else "advantage"] = [number(v) for v in channel.values[0]]
+    rows = list(zip(*columns.values(), strict=True))
+    return [f"Four rollouts under `{layer.expression}`, `{layer.advantage}`:", table(list(columns), rows)]
