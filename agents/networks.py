@@ -237,6 +237,9 @@ class ActorAndCritic(nn.Module):
         return self.value(features[:, self.skip :])
 
 
+_CONFIDENCE_LOG_STD = -1.0  # a confidence is tried out over its whole range, where a click stays near its element
+
+
 class PointerPolicy(MultiInputActorCriticPolicy):
     """Actor-critic for GUI worlds over an extractor that gives `Places`.
 
@@ -256,6 +259,8 @@ class PointerPolicy(MultiInputActorCriticPolicy):
         nn.init.zeros_(self.action_net.bias)
         repeated = [0, 1, 2, 3] * ((parts - 2) // 4)
         self.reads = {2: [4, 5], 3: [4, 5, 6], 4: [0, 1, 2, 3]}.get(parts, [*repeated, 4, 5])
+        if parts == 3:
+            nn.init.constant_(self.log_std[2], _CONFIDENCE_LOG_STD)
         self.aims = (parts,) if parts <= 4 else (*[4] * (parts // 4), 2)
         self.optimizer = self.optimizer_class(self.parameters(), lr=lr_schedule(1), **self.optimizer_kwargs)  # type: ignore[call-arg]
 

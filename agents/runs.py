@@ -36,6 +36,7 @@ import torch
 import yaml
 
 import rewardscape
+from rewardscape.agents.baselines import run_folder
 from rewardscape.agents.vec_env import SB3VecEnv
 from rewardscape.envs.core.random import base_seed
 from rewardscape.envs.core.single import full_id
@@ -54,7 +55,8 @@ EPISODES = 256  # recorded of the trained agent
 class Config:
     """What decides a run. ``env_settings`` go to `gymnasium.make_vec`; ``reward``: preset, formula or YAML path, None pays
     the objective's increment; ``credit`` and ``advantage``: stages of a learner that has them, default those of the reward;
-    ``algorithm_settings``: the learner's, over its defaults."""
+    ``algorithm_settings``: the learner's, over its defaults; ``start``: a run directory, or a world's id for its shipped
+    baseline, whose weights the policy begins with."""
 
     env: str
     reward: str | None = None
@@ -68,6 +70,7 @@ class Config:
     checkpoint_every: int = 5  # updates
     credit: str | None = None
     advantage: str | None = None
+    start: str | None = None
 
     def __post_init__(self) -> None:
         if self.algo not in LEARNERS:
@@ -79,6 +82,8 @@ class Config:
         if not self.threads:
             self.threads = min(os.cpu_count() or 1, 8)
         self.env = full_id(self.env)
+        if self.start is not None:
+            run_folder(self.start)
         layer = self.layer()
         if layer is None:
             if self.credit or self.advantage:
@@ -174,19 +179,24 @@ class Run:
         """Has training come to its end?"""
         return (self.folder / "policy.pt").exists()
 
-    def load_policy(self) -> Any:
-        """The trained policy (of the last checkpoint while the run goes on), in evaluation mode."""
+    def weights(self) -> dict[str, torch.Tensor]:
+        """State of the trained policy (of the last checkpoint while the run goes on), in 32 bits."""
         final = self.folder / "policy.pt"
         checkpoint = None if final.exists() else last_checkpoint(self.folder)
         if not final.exists() and checkpoint is None:
             raise FileNotFoundError(f"{self.folder} has neither policy.pt nor a checkpoint")
-        with own_randomness(0, torch.get_num_threads()):
-            policy = learner_of(self.config.algo).build_policy(self.config)
         if checkpoint is None:
             weights = torch.load(final, weights_only=True)
         else:
             weights = torch.load(checkpoint, weights_only=False)["learner"]["policy"]
-        policy.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in weights.items()})
+        return {k: v.float() if v.is_floating_point() else v for k, v in weights.items()}
+
+    def load_policy(self) -> Any:
+        """The trained policy (of the last checkpoint while the run goes on), in evaluation mode."""
+        weights = self.weights()
+        with own_randomness(0, torch.get_num_threads()):
+            policy = learner_of(self.config.algo).build_policy(self.config)
+        policy.load_state_dict(weights)
         policy.set_training_mode(False)
         return policy
 
@@ -252,6 +262,8 @@ def train(config: Config, out: str | pathlib.Path, resume: bool = False, progres
 
 def _learn(config: Config, folder: pathlib.Path, bar: Any) -> None:
     learner = learner_of(config.algo)(config)
+    if config.start is not None:
+        _begin_with(learner, config.start)
     envs = learner.vec_env.envs
     # only now: a config that cannot be trained leaves no folder behind
     (folder / "checkpoints").mkdir(parents=True, exist_ok=True)
@@ -291,6 +303,16 @@ def _learn(config: Config, folder: pathlib.Path, bar: Any) -> None:
     Run(folder).episodes().save(folder / "episodes.npz")
     board.close()
     learner.vec_env.close()
+
+
+def _begin_with(learner: Learner, start: str) -> None:
+    run = Run(run_folder(start))
+    try:
+        learner.policy.load_state_dict(run.weights())
+    except RuntimeError:
+        raise ValueError(
+            f"start={start!r}: its policy, trained on {run.config.env} with {run.config.env_settings}, has another shape"
+        ) from None
 
 
 def _row(learner: Learner, losses: dict[str, float], updates: int, seconds: float, speed: float) -> dict[str, Any]:

@@ -43,6 +43,7 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--hyper", nargs="+", default=[], metavar="NAME=VALUE", help="settings of the algorithm")
     parser.add_argument("--credit", help="credit stage, in place of each reward's own (grpo)")
     parser.add_argument("--advantage", help="advantage stage, in place of each reward's own (grpo)")
+    parser.add_argument("--start", help="begin with the weights of this run, or of a world's shipped baseline")
     parser.add_argument("--threshold", type=float, default=0.8, help="objective while training, for the steps to it")
     parser.add_argument("--episodes", type=int, default=1000, help="of each evaluation")
     parser.add_argument("--out", type=pathlib.Path, help="folder; default: runs/compare-ENV")
@@ -62,7 +63,7 @@ def main(argv: list[str]) -> int:
             Config(
                 env=options.env, reward=reward, algo=options.algo, steps=options.steps, seed=seed, n_envs=options.n_envs,
                 env_settings=settings(options.settings), algorithm_settings=settings(options.hyper), threads=options.threads,
-                credit=options.credit, advantage=options.advantage,
+                credit=options.credit, advantage=options.advantage, start=options.start,
             )
             for seed in range(options.first_seed, options.first_seed + options.seeds)
         ]  # fmt: skip

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import pathlib
 from typing import Any
 
 import yaml
+
+from rewardscape.agents.baselines import run_folder
 
 
 def settings(pairs: list[str]) -> dict[str, Any]:
@@ -43,25 +44,8 @@ def splits_of(env: str) -> tuple[str, ...]:
     return ("train", "held-out") if "split" in inspect.signature(load_rules(kwargs["rules"]).__init__).parameters else ()
 
 
-def shipped(env: str) -> pathlib.Path | None:
-    """The folder of the trained baseline that travels with the package, or None."""
-    from importlib.resources import files
-
-    folder = pathlib.Path(str(files("rewardscape.assets") / "baselines" / env.split("/")[-1]))
-    return folder if (folder / "config.yaml").is_file() else None
-
-
 def find_run(target: str) -> Any:
     """The `Run` at a path, or the shipped baseline of an environment id. ValueError if there is neither."""
     from rewardscape.agents.runs import Run
-    from rewardscape.envs.core.single import full_id
 
-    if (pathlib.Path(target) / "config.yaml").is_file():
-        return Run(target)
-    if pathlib.Path(target).exists():
-        raise ValueError(f"{target} is not a run directory: it has no config.yaml")
-    env = full_id(target)
-    folder = shipped(env)
-    if folder is None:
-        raise ValueError(f"no trained baseline of {env} is shipped: train one and pass its run directory")
-    return Run(folder)
+    return Run(run_folder(target))

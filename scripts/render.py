@@ -14,7 +14,8 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
-from rewardscape.scripts.options import add_world_settings, find_run, settings, shipped
+from rewardscape.agents.baselines import shipped
+from rewardscape.scripts.options import add_world_settings, find_run, settings
 
 SUFFIXES = (".png", ".gif", ".mp4")
 

@@ -18,6 +18,7 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--algo", default="ppo", help="ppo (default), a2c, or grpo: group-relative, without a critic")
     parser.add_argument("--credit", help="stage of grpo: none, reward_to_go(gamma=...) or per_turn")
     parser.add_argument("--advantage", help="stage of grpo: group_relative(scale=...), leave_one_out, decoupled ...")
+    parser.add_argument("--start", help="begin with the weights of this run, or of a world's shipped baseline")
     parser.add_argument("--steps", type=int, default=200_000)
     parser.add_argument("--seed", type=int, default=0, help="run number")
     parser.add_argument("--n-envs", type=int, default=512, help="rows stepped together")
@@ -36,7 +37,7 @@ def main(argv: list[str]) -> int:
     if chosen != 1:
         raise ValueError("give one of: a world, --config FILE, --resume RUN")
     if options.env is None:
-        used = [n for n in ("reward", "settings", "hyper", "credit", "advantage") if getattr(options, n)]
+        used = [n for n in ("reward", "settings", "hyper", "credit", "advantage", "start") if getattr(options, n)]
         if used:
             raise ValueError(f"--config and --resume repeat a run as it is; leave out --{', --'.join(used)}")
     if options.resume is not None:
@@ -61,7 +62,7 @@ def from_options(options: argparse.Namespace) -> Any:
     return Config(
         env=options.env, reward=options.reward, algo=options.algo, steps=options.steps, seed=options.seed, n_envs=options.n_envs,
         env_settings=settings(options.settings), algorithm_settings=settings(options.hyper), threads=options.threads,
-        credit=options.credit, advantage=options.advantage,
+        credit=options.credit, advantage=options.advantage, start=options.start,
     )  # fmt: skip
 
 

@@ -205,6 +205,20 @@ def test_the_mixture_integrates_to_one():
     assert torch.allclose(many.sample().mean(0), expected, atol=0.01)
 
 
+def test_a_run_begins_with_the_weights_of_another(tmp_path):
+    first = train(small(), tmp_path / "first", progress="none")
+    config = small(128, algorithm_settings={**SMALL["algorithm_settings"], "learning_rate": 1e-9}, start=str(first.folder))
+    second = train(config, tmp_path / "second", progress="none")
+    one, two = weights(first), weights(second)
+    assert all(torch.allclose(one[name], two[name], atol=1e-5) for name in one)
+    assert not same(one, weights(train(small(128), tmp_path / "fresh", progress="none")))
+    with pytest.raises(ValueError, match="nowhere"):
+        small(start="nowhere")
+    other = Config("GUIGrounding", "hit", n_envs=4, env_settings={"action": "point"}, start="GUIGrounding")
+    with pytest.raises(ValueError, match="start='GUIGrounding': its policy, trained on .* has another shape"):
+        train(other, tmp_path / "other", progress="none")
+
+
 def test_several_aims_draw_a_place_each():
     from rewardscape.agents.networks import Pointing
 

@@ -128,7 +128,7 @@ def test_every_kind_of_action(action):
         elif action == "point+confidence":
             assert facts["confidence"][0] == 1 and facts["confidence_given"][0]
         else:
-            assert facts["proposal_count"][0] == 3 and np.allclose(facts["proposals"][0], facts["target_box"], atol=1e-3)
+            assert facts["proposal_count"][0] == 3 and np.allclose(facts["proposals"][0, 0], facts["target_box"][0], atol=1e-3)
     assert terminated and info["objective"] == 1 and total > 3.9
 
 

@@ -10,7 +10,7 @@ import pytest
 from rewardscape.rewards import as_expression
 from rewardscape.scripts import docs
 from rewardscape.scripts.envs import settings_of
-from rewardscape.scripts.reward_plots import panels_of
+from rewardscape.scripts.reward_plots import ASIDE, panels_of, plot
 
 # in a process of its own, which knows no other test's terms, and finds the installed package, not the folder of this name
 GENERATE = "import sys; sys.path[:] = filter(None, sys.path); from rewardscape.scripts.docs import main; main(sys.argv[1:])"
@@ -131,7 +131,7 @@ def test_pictures_show_what_a_reward_pays():
     panels = {panel.title: panel for panel in panels_of(as_expression("gui-g2"))}
     field = panels["over the screen"].field
     y, x = np.unravel_index(field.argmax(), field.shape)
-    assert abs(3 * x + 1.5 - docs.ASIDE[0]) <= 2 and abs(3 * y + 1.5 - docs.ASIDE[1]) <= 2
+    assert abs(3 * x + 1.5 - ASIDE[0]) <= 2 and abs(3 * y + 1.5 - ASIDE[1]) <= 2
     assert all(values[0] == pytest.approx(2) and values[-1] < 1 for _, values in panels["by distance"].lines.values())
     scale, centred = panels["by the box's size"].lines["centred"]
     assert scale[centred.argmax()] == pytest.approx(1)
@@ -145,7 +145,7 @@ def test_pictures_show_what_a_reward_pays():
 
 
 def test_pictures_are_the_same_every_time():
-    assert docs.plot("gui-g2") == docs.plot("gui-g2")
+    assert plot("gui-g2") == plot("gui-g2")
     assert docs.picture(docs.worlds()[0]) == docs.picture(docs.worlds()[0])
 
 
