@@ -80,7 +80,7 @@ class Episodes:
     def gap(self) -> np.ndarray:
         """How much better the reward thinks of an episode than the objective does, ``[episode]`` in [-1, 1]: the share of the
         recorded episodes with a lower return less the share of those with a lower objective (ties count half)."""
-        return _ranks(self.returns) - _ranks(self.final_objective)
+        return ranks(self.returns) - ranks(self.final_objective)
 
     def select(self, episodes: Any) -> Episodes:
         """Some of the episodes (indices or bool mask)."""
@@ -139,7 +139,7 @@ class Episodes:
             raise ValueError(f"{path} holds no recorded episodes ({error})") from None
 
 
-def _ranks(values: np.ndarray) -> np.ndarray:
+def ranks(values: np.ndarray) -> np.ndarray:
     """Share of the values below each, ties counting half, in [0, 1]."""
     ordered = np.sort(values)
     below, upto = np.searchsorted(ordered, values, "left"), np.searchsorted(ordered, values, "right")
@@ -195,27 +195,3 @@ def record(
     )  # fmt: skip
     envs.close()
     return found
-
-
-def pictures(episodes: Episodes, which: Any, field: bool = False) -> list[list[np.ndarray]]:
-    """Pictures of the episodes ``which`` (indices), one list an episode and one picture a step, uint8 ``[height, width, 3]``.
-
-    They are played again from seed and actions; ValueError if what happens is not what was recorded, because the world has
-    changed since. ``field``: with what the reward would have paid elsewhere (GUI worlds).
-    """
-    from rewardscape.envs.gui.field import reward_field
-
-    about = episodes.about
-    env: Any = gym.make(about.env, reward=about.reward, render_mode="rgb_array", **about.settings).unwrapped
-    drawn = []
-    for episode in which:
-        env.reset(seed=int(episodes.seed[episode]))
-        frames = []
-        for t in range(int(episodes.length[episode])):
-            *_, info = env.step(episodes.actions[episode, t])
-            if abs(info["objective"] - episodes.objective[episode, t]) > 1e-6:
-                raise ValueError(f"{about.env} does not play episode {episode} as it was recorded: the world has changed since")
-            frames.append(env.rules.draw(env.world, 0, reward_field(env) if field else None))
-        drawn.append(frames)
-    env.close()
-    return drawn

@@ -15,6 +15,8 @@ COMMANDS = {
     "train": "train an agent under a reward",
     "evaluate": "objective of a trained agent, with an interval, beside guesses",
     "render": "episodes as png, gif or mp4, with the reward drawn over the screen",
+    "inspect": "recorded episodes step by step on one page: screen, reward and its parts, objective",
+    "rescore": "recorded episodes under another reward, without running the world",
     "report": "the curves of training runs, as a page or a picture",
     "compare": "the same agent under several rewards: objectives with intervals, curves, an alarm for hacked rewards",
     "reproduce": "does the claim of a publication hold here",

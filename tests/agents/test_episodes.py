@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 import tests.worlds.corridor  # noqa: F401
-from rewardscape.agents.episodes import Episodes, pictures, record
+from rewardscape.agents.episodes import Episodes, record
 from rewardscape.agents.evaluate import evaluate
 
 CORRIDOR = "rewardscape-tests/Corridor-v0"
@@ -71,15 +71,3 @@ def test_some_of_it(clicks):
     assert few.seed.tolist() == [clicks.seed[3], clicks.seed[1]] and np.array_equal(
         few.terms["hit"], clicks.terms["hit"][[3, 1]]
     )
-
-
-def test_pictures_are_drawn_from_a_replay(clicks):
-    drawn = pictures(clicks, [2, 5])
-    assert [len(frames) for frames in drawn] == clicks.length[[2, 5]].tolist()
-    assert drawn[0][0].dtype == np.uint8 and drawn[0][0].std() > 10 and not np.array_equal(drawn[0][0], drawn[1][0])
-    heat = pictures(clicks, [2], field=True)
-    assert heat[0][0].shape == drawn[0][0].shape and not np.array_equal(heat[0][0], drawn[0][0])
-    wrong = clicks.select([2])
-    wrong.objective[:] = 0.77
-    with pytest.raises(ValueError, match="the world has changed since"):
-        pictures(wrong, [0])

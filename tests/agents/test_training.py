@@ -230,7 +230,9 @@ def test_several_aims_draw_a_place_each():
     action = torch.tensor([[0.1, 0.3, -0.2]])
     assert torch.allclose(both.log_prob(action), first.log_prob(action[:, :2]) + second.log_prob(action[:, 2:]))
     torch.manual_seed(0)
-    drawn = Pointing().proba_distribution(scores.expand(4000, -1), means.expand(4000, -1, -1), 0.01 * deviation, (2, 1)).sample()
+    drawn = (
+        Pointing().proba_distribution(scores.expand(4000, -1), means.expand(4000, -1, -1), 0.01 * deviation, (2, 1)).sample()
+    )
     nearest = (drawn.unsqueeze(1) - means).abs()
     apart = nearest[..., 0].argmin(1) != nearest[..., 2].argmin(1)
     shares = torch.softmax(scores, -1)[0]
