@@ -12,6 +12,7 @@ import argparse
 import json
 import math
 import pathlib
+import shlex
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -47,6 +48,7 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--threshold", type=float, default=0.8, help="objective while training, for the steps to it")
     parser.add_argument("--episodes", type=int, default=1000, help="of each evaluation")
     parser.add_argument("--out", type=pathlib.Path, help="folder; default: runs/compare-ENV")
+    parser.add_argument("--record", type=pathlib.Path, metavar="NAME", help="also keep the results as NAME.json and NAME.svg")
     add_training(parser)
     add_world_settings(parser)
     options = parser.parse_args(argv)
@@ -78,10 +80,13 @@ def main(argv: list[str]) -> int:
     failures = train_arms(arms, folder, options.workers, options.ray)
     results = measure(list(arms.values()), options.threshold, options.episodes)
     results |= {"skipped": skipped, "failures": failures, "seconds": time.perf_counter() - started}
+    results["command"] = shlex.join(["rewardscape", "compare", *argv])
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "results.json").write_text(json.dumps(plain(results), indent=1))
     print(table(results))
     write_report(results, arms, folder / "report.html")
+    if options.record is not None:
+        keep(results, finals_figure(results), options.record)
     print(f"report: {folder / 'report.html'}    figures: {folder / 'results.json'}    runs: {folder / 'runs'}")
     return 0
 
@@ -194,7 +199,7 @@ def measure_run(run: Any, threshold: float, episodes: int) -> dict[str, Any]:
     recorded = run.episodes()
     steps, objective = curve(run, "objective")
     return {
-        "seed": run.config.seed, "folder": str(run.folder), "objective": first["objective"],
+        "seed": run.config.seed, "folder": run.folder.name, "objective": first["objective"],
         "held_out": others[0]["objective"] if others else math.nan, "success": first["success"], "return": first["return"],
         "invalid": first["invalid"], "steps_to": steps_to(steps, objective, threshold), "area": area_under(steps, objective),
         "correlation": correlation(recorded.returns, recorded.final_objective), "seconds": run.metrics()[-1]["seconds"],
@@ -254,11 +259,62 @@ def plain(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [plain(v) for v in value]
     if isinstance(value, (float, np.floating)):
-        return float(value) if math.isfinite(value) else None
+        return float(f"{value:.7g}") if math.isfinite(value) else None
     return value
 
 
 # ------------------------------------------------------------------------------------------------------------------ showing
+
+
+def keep(results: dict[str, Any], figure: Any, name: pathlib.Path) -> None:
+    """Results and their figure as NAME.json and NAME.svg: what pages of docs/ are written from."""
+    name.parent.mkdir(parents=True, exist_ok=True)
+    name.with_suffix(".json").write_text(json.dumps(plain(results), indent=1) + "\n")
+    figure.savefig(name.with_suffix(".svg"), bbox_inches="tight", metadata={"Date": None})
+
+
+def read_results(path: pathlib.Path) -> dict[str, Any]:
+    """Results as `keep` wrote them, with NaN where a number was none."""
+    told = ("ray", "workers", "reward", "credit", "advantage", "start", "versus", "bound")  # None means None there
+
+    def numbers(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {k: math.nan if v is None and k not in told else numbers(v) for k, v in value.items()}
+        return [numbers(v) for v in value] if isinstance(value, list) else value
+
+    return numbers(json.loads(path.read_text()))
+
+
+def markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """A table as lines of Markdown."""
+    return [f"| {' | '.join(str(c).replace('|', chr(92) + '|') for c in row)} |" for row in [head, ["---"] * len(head), *rows]]
+
+
+def page(results: dict[str, Any], figure: str) -> str:
+    """A comparison as a Markdown page; ``figure``: path of its picture."""
+    seeds = sorted({run["seed"] for r in results["rewards"].values() for run in r["runs"]})
+    said = ", ".join(f"{k}={v}" for k, v in results["env_settings"].items())
+    world = results["env"].split("/")[-1]
+    lines = [f"# Rewards on {world}{f', {said}' if said else ''}", ""]
+    lines += [f"{results['algo']}, {results['steps']:,} steps a run, seeds {', '.join(map(str, seeds))}; {results['episodes']} test "
+              f"episodes a run. Intervals: 95 % bootstrap over seeds around the interquartile mean.", ""]  # fmt: skip
+    lines += [f"![objective by reward]({figure})", "", *markdown(*rows_of(results)), ""]
+    lines += [f"Steps to {results['threshold']:g}: of the objective while training, with exploration noise, which is lower than the "
+              "objective of the evaluated agent; the median of the seeds. Area: mean height of that curve. Alarm: in how many "
+              "runs the reward rises while the objective falls or stays.", "", *markdown(*other_rows(results)), ""]  # fmt: skip
+    head, rows = difference_rows(results)
+    if rows:
+        lines += [f"## Against {next(iter(results['rewards']))}", "", *markdown(head, rows), ""]
+        lines += ["Mean difference over pairs of the same seed; with few seeds intervals are narrow.", ""]
+    lines += [
+        "## Formulas",
+        "",
+        *(f"- {name}: `{r['formula']}`" for name, r in results["rewards"].items() if name != r["formula"]),
+        "",
+    ]
+    skipped = [f"- {name}: {reason}" for name, reason in results.get("skipped", {}).items()]
+    lines += ["## Not compared", "", *skipped, ""] if skipped else []
+    return "\n".join([*lines, "## Again", "", f"    {results['command']}", ""])
 
 
 def number(value: float, digits: int = 3) -> str:
@@ -512,8 +568,11 @@ def write_report(results: dict[str, Any], arms: dict[str, Arm], path: pathlib.Pa
         told += [[name, text.strip().splitlines()[-1]] for name, text in results.get("failures", {}).items()]
         report.table(["reward or run", "why"], told)
     report.heading("Again")
-    folders = [run["folder"] for r in results["rewards"].values() for run in r["runs"][:1]]
-    report.code("\n".join(f"rewardscape train --config {folder}/config.yaml" for folder in folders))
+    report.code(results["command"])
+    report.text(
+        "Each run again by rewardscape train --config FOLDER/config.yaml; a look into its episodes by rewardscape inspect FOLDER:"
+    )
+    report.code("\n".join(f"runs/{run['folder']}" for r in results["rewards"].values() for run in r["runs"][:1]))
     packages = ", ".join(f"{k} {v}" for k, v in results["versions"]["packages"].items())
     report.text(f"{packages}; Python {results['versions']['python']}; {results['versions']['threads']} thread a run.")
     report.write(path)

@@ -30,6 +30,7 @@ from rewardscape.rewards.core.operations import OPERATIONS
 from rewardscape.rewards.core.registry import TERM_MODULES
 from rewardscape.rewards.core.stages import STAGES, Part, Rollouts, Stage, StageMaker, load_stages
 from rewardscape.rewards.core.terms import find_term
+from rewardscape.scripts import compare, reproduce
 from rewardscape.scripts.envs import settings_of
 from rewardscape.scripts.reward_plots import panels_of, plot
 
@@ -81,12 +82,21 @@ def pages(repository: pathlib.Path) -> dict[str, str]:
     load_stages()
     scores = repository / "docs" / "scores.json"
     measured = json.loads(scores.read_text()) if scores.is_file() else {}
-    claims = sorted(path.stem for path in (repository / "docs" / "claims").glob("*.md"))
+    recorded = recorded_pages(repository)
     paid = what_agents_are_paid()
-    made = {"README.md": index_page(repository, claims), "terms.md": terms_page(), "stages.md": stages_page()}
+    made = recorded | {"README.md": index_page(repository, recorded), "terms.md": terms_page(), "stages.md": stages_page()}
     made |= {f"worlds/{short(env)}.md": world_page(env, measured) for env in worlds()}
-    made |= {f"rewards/{name}.md": reward_page(name, paid[name], repository, claims) for name in designs()}
+    made |= {f"rewards/{name}.md": reward_page(name, paid[name], repository, recorded) for name in designs()}
     return {name: re.sub(r"\n{3,}", "\n\n", text).strip() + "\n" for name, text in made.items()}
+
+
+def recorded_pages(repository: pathlib.Path) -> dict[str, str]:
+    """Pages of what `reproduce` and `compare` measured and recorded as docs/claims/NAME.json and docs/comparisons/NAME.json."""
+    made = {}
+    for folder, page in (("claims", reproduce.page), ("comparisons", compare.page)):
+        for path in sorted((repository / "docs" / folder).glob("*.json")):
+            made[f"{folder}/{path.stem}.md"] = page(compare.read_results(path), f"{path.stem}.svg")
+    return made
 
 
 # ------------------------------------------------------------------------------------------------------------------ Markdown
@@ -144,7 +154,7 @@ def default_of(value: Any) -> str:
 # --------------------------------------------------------------------------------------------------------------------- index
 
 
-def index_page(repository: pathlib.Path, claims: list[str]) -> str:
+def index_page(repository: pathlib.Path, recorded: dict[str, str]) -> str:
     parts = [
         "# rewardscape, page by page",
         "Written by `rewardscape docs` from the code; [what it is](../README.md) is told elsewhere.",
@@ -166,9 +176,17 @@ def index_page(repository: pathlib.Path, claims: list[str]) -> str:
         [f"[`{name}`](stages.md#{kind}-{name})", kind, first_line(made.doc)]
         for kind, makers in STAGES.items() for name, made in sorted(makers.items())
     ])]  # fmt: skip
-    if claims:
-        parts += ["## Claims", "What publications say a reward does, tried here by `rewardscape reproduce`."]
-        parts += ["\n".join(f"- [{title(repository / 'docs' / 'claims' / f'{n}.md')}](claims/{n}.md)" for n in claims)]
+    for folder, head, what in (
+        ("claims", "Claims", "What publications say a reward does, tried here by `rewardscape reproduce`."),
+        ("comparisons", "Comparisons", "The same agent under many rewards, by `rewardscape compare`."),
+    ):
+        found = {name: text for name, text in recorded.items() if name.startswith(f"{folder}/")}
+        if found:
+            parts += [
+                f"## {head}",
+                what,
+                "\n".join(f"- [{heading(text)}]({name})" for name, text in found.items()),
+            ]
     guides = [
         ("../CONTRIBUTING.md", "Add a reward or a world"),
         ("hacked-reward.md", "A reward that is hacked, from end to end"),
@@ -177,9 +195,9 @@ def index_page(repository: pathlib.Path, claims: list[str]) -> str:
     return "\n\n".join([*parts, "## Guides", "\n".join(there)])
 
 
-def title(path: pathlib.Path) -> str:
-    found = re.search(r"^# (.+)$", path.read_text(), re.MULTILINE)
-    return found[1] if found else path.stem
+def heading(page: str) -> str:
+    """The title of a page."""
+    return page.splitlines()[0].removeprefix("# ")
 
 
 def worlds() -> list[str]:
@@ -484,7 +502,7 @@ def what_agents_are_paid() -> dict[str, list[Paid]]:
     return found
 
 
-def reward_page(name: str, paid: list[Paid], repository: pathlib.Path, claims: list[str]) -> str:
+def reward_page(name: str, paid: list[Paid], repository: pathlib.Path, recorded: dict[str, str]) -> str:
     preset = designs()[name]
     layer = preset.layer()
     node = layer.expression
@@ -503,8 +521,8 @@ def reward_page(name: str, paid: list[Paid], repository: pathlib.Path, claims: l
     ]
     parts += ["## Facts", table(["fact", "", "unit", "meaning"], facts)]
     parts += [*_where(name, preset, paid), "## Checked", _checked(name, repository)]
-    if name in claims:
-        tried = title(repository / "docs" / "claims" / f"{name}.md")
+    if claim := recorded.get(f"claims/{name}.md"):
+        tried = heading(claim)
         parts += [f"What its publication says it does was tried: [{tried}](../claims/{name}.md)."]
     return "\n\n".join(parts)
 

@@ -11,6 +11,7 @@ import json
 import math
 import os
 import pathlib
+import shutil
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields
@@ -20,7 +21,7 @@ from typing import Any
 import numpy as np
 import yaml
 
-from rewardscape.scripts.compare import Arm, add_training, curve, curves_figure, evaluated, plain, train_arms
+from rewardscape.scripts.compare import Arm, add_training, curve, curves_figure, evaluated, markdown, plain, train_arms
 from rewardscape.scripts.report import Report
 
 RULE = (
@@ -44,6 +45,7 @@ def main(argv: list[str]) -> int:
     )
     parser.add_argument("--quick", action="store_true", help="two development seeds and a sixteenth of the steps: does it run?")
     parser.add_argument("--out", type=pathlib.Path, help="folder; default: runs/reproduce-NAME")
+    parser.add_argument("--record", type=pathlib.Path, metavar="NAME", help="also keep the result as NAME.json and NAME.svg")
     add_training(parser)
     options = parser.parse_args(argv)
     if options.list or options.name is None:
@@ -55,6 +57,10 @@ def main(argv: list[str]) -> int:
     result = reproduce(
         claim, folder, options.seeds, options.steps, options.development, options.quick, options.workers, options.ray
     )
+    if options.record is not None:
+        options.record.parent.mkdir(parents=True, exist_ok=True)
+        for file, suffix in (("results.json", ".json"), ("figure.svg", ".svg")):
+            shutil.copyfile(folder / file, options.record.with_suffix(suffix))
     print(summary(result))
     print(f"report: {folder / 'report.html'}    figures: {folder / 'results.json'}    page: {folder / 'page.md'}")
     return 0
@@ -349,7 +355,7 @@ def reproduce(
     }  # fmt: skip
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "results.json").write_text(json.dumps(plain(result), indent=1))
-    (folder / "page.md").write_text(page(result), encoding="utf-8")
+    (folder / "page.md").write_text(page(result, "figure.svg"), encoding="utf-8")
     write_report(result, arms, folder)
     return result
 
@@ -426,19 +432,13 @@ def _caution(result: dict[str, Any]) -> str:
     return " (on the seeds its settings were chosen on)" if result["of"] == "development" else ""
 
 
-def page(result: dict[str, Any]) -> str:
-    """The result as a Markdown page: claim, verdict, setting, budget, numbers, command."""
-
-    def table(head: list[str], rows: list[list[str]]) -> list[str]:
-        return [
-            f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in row)} |" for row in [head, ["---"] * len(head), *rows]
-        ]
-
+def page(result: dict[str, Any], figure: str) -> str:
+    """The result as a Markdown page: claim, verdict, setting, budget, numbers, command. ``figure``: path of its picture."""
     shared, apart = _differences(result)
     lines = [f"# {result['title']}", "", f"{result['claim']} ({result['source']})", ""]
     lines += [f"**{result['verdict'].capitalize()}**{_caution(result)}.", ""]
-    lines += ["## Tests", "", *table(*_test_rows(result)), "", result["rule"], ""]
-    lines += ["## Measured", "", *table(*_rows(result)), ""]
+    lines += ["## Tests", "", *markdown(*_test_rows(result)), "", result["rule"], ""]
+    lines += ["## Measured", "", *markdown(*_rows(result)), "", f"![objective and reward over training]({figure})", ""]
     lines += [
         f"Objectives of trained agents: {result['episodes']} test episodes a run.",
         "",

@@ -20,7 +20,7 @@ fi
 rm -rf build dist
 "$venv/bin/python" -m build -q --wheel --outdir dist .
 rm -rf build
-"$venv/bin/pip" install -q -c constraints.txt "$(ls dist/*.whl)[all,dev]" numba-cuda
+"$venv/bin/pip" install -q -c constraints.txt "$(ls dist/*.whl)[all,dev,ray]" numba-cuda
 "$venv/bin/pip" install -q -c constraints.txt --force-reinstall --no-deps dist/*.whl
 
 "$venv/bin/ruff" check .

@@ -66,8 +66,19 @@ def test_the_same_command_trains_and_evaluates_nothing_again(folder, results, ca
     assert json.loads((folder / "results.json").read_text())["rewards"] == results["rewards"]
 
 
+def test_results_are_kept_for_a_page_of_docs(folder, results, tmp_path):
+    arguments = [*ARGUMENTS, "--rewards", MEANT, HACKED, "--steps", "6144", "--seeds", "2", "--out", str(folder)]
+    assert compare.main([*arguments, "--record", str(tmp_path / "kept" / "corridor")]) == 0
+    read = compare.read_results(tmp_path / "kept" / "corridor.json")
+    assert math.isnan(read["rewards"][HACKED]["steps_to"]["median"]) and "<svg" in (tmp_path / "kept" / "corridor.svg").read_text()
+    page = compare.page(read, "corridor.svg")
+    assert "# Rewards on Corridor-v0" in page and "![objective by reward](corridor.svg)" in page and "rewardscape compare" in page
+    rows = [line for line in page.splitlines() if line.startswith(f"| {HACKED}")]
+    assert "never" in rows[0] and len(rows) == 4  # two tables, and two differences to the first reward
+
+
 def test_other_episodes_are_another_evaluation(folder, results):
-    run = Run(results["rewards"][MEANT]["runs"][0]["folder"])
+    run = Run(folder / "runs" / results["rewards"][MEANT]["runs"][0]["folder"])
     assert compare.evaluated(run, 64)["all"]["episodes"] == 64
     kept = (run.folder / "evaluation.json").read_text()
     assert compare.evaluated(run, 32)["all"]["episodes"] == 32

@@ -9,6 +9,7 @@ import tests.worlds.corridor  # noqa: F401
 from rewardscape.agents.episodes import record
 from rewardscape.agents.runs import make_envs
 from rewardscape.scripts import reproduce
+from rewardscape.scripts.compare import read_results
 from rewardscape.scripts.reproduce import METRICS, Comparison, configs_of, judge, names, overall, read_claim, verdict
 
 CORRIDOR = "rewardscape-tests/Corridor-v0"
@@ -127,6 +128,10 @@ def test_a_claim_is_tested_and_told(folder, tmp_path):
     assert page.startswith("# Paying for nearness is hacked") and "**Holds**." in page and "--quick" not in page
     assert "objective under meant is higher than under hacked by more than 0.3" in page
     assert "`meant`: reward=" in page and "n_envs=16" in page and "mine.yaml" in page
+    kept = tmp_path / "kept" / "mine"
+    assert reproduce.main([written(tmp_path), "--out", str(folder), "--record", str(kept)]) == 0
+    assert reproduce.page(read_results(kept.with_suffix(".json")), "mine.svg").startswith("# Paying for nearness is hacked")
+    assert "<svg" in kept.with_suffix(".svg").read_text()
     assert "<svg" in (folder / "report.html").read_text() and (folder / "figure.svg").stat().st_size > 1000
 
 
