@@ -80,7 +80,7 @@ def main(argv: list[str]) -> int:
     failures = train_arms(arms, folder, options.workers, options.ray)
     results = measure(list(arms.values()), options.threshold, options.episodes)
     results |= {"skipped": skipped, "failures": failures, "seconds": time.perf_counter() - started}
-    results["command"] = shlex.join(["rewardscape", "compare", *argv])
+    results["command"] = shlex.join(["rewardscape", "compare", *_without(argv, "--out", "--record", "--workers", "--ray")])
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "results.json").write_text(json.dumps(plain(results), indent=1))
     print(table(results))
@@ -89,6 +89,11 @@ def main(argv: list[str]) -> int:
         keep(results, finals_figure(results), options.record)
     print(f"report: {folder / 'report.html'}    figures: {folder / 'results.json'}    runs: {folder / 'runs'}")
     return 0
+
+
+def _without(argv: list[str], *names: str) -> list[str]:
+    """A command line without options that do not decide what it finds."""
+    return [word for k, word in enumerate(argv) if word not in names and (k == 0 or argv[k - 1] not in names)]
 
 
 def add_training(parser: argparse.ArgumentParser) -> None:
@@ -295,7 +300,9 @@ def page(results: dict[str, Any], figure: str) -> str:
     seeds = sorted({run["seed"] for r in results["rewards"].values() for run in r["runs"]})
     said = ", ".join(f"{k}={v}" for k, v in results["env_settings"].items())
     world = results["env"].split("/")[-1]
-    lines = [f"# Rewards on {world}{f', {said}' if said else ''}", ""]
+    rewards = list(results["rewards"])
+    listed = ", ".join(rewards) if len(rewards) < 5 else f"{len(rewards)} rewards"
+    lines = [f"# {world}{f', {said}' if said else ''}: {listed}", ""]
     lines += [f"{results['algo']}, {results['steps']:,} steps a run, seeds {', '.join(map(str, seeds))}; {results['episodes']} test "
               f"episodes a run. Intervals: 95 % bootstrap over seeds around the interquartile mean.", ""]  # fmt: skip
     lines += [f"![objective by reward]({figure})", "", *markdown(*rows_of(results)), ""]

@@ -72,7 +72,7 @@ def test_results_are_kept_for_a_page_of_docs(folder, results, tmp_path):
     read = compare.read_results(tmp_path / "kept" / "corridor.json")
     assert math.isnan(read["rewards"][HACKED]["steps_to"]["median"]) and "<svg" in (tmp_path / "kept" / "corridor.svg").read_text()
     page = compare.page(read, "corridor.svg")
-    assert "# Rewards on Corridor-v0" in page and "![objective by reward](corridor.svg)" in page and "rewardscape compare" in page
+    assert page.startswith(f"# Corridor-v0: {MEANT}, {HACKED}\n") and "![objective by reward](corridor.svg)" in page and "rewardscape compare" in page
     rows = [line for line in page.splitlines() if line.startswith(f"| {HACKED}")]
     assert "never" in rows[0] and len(rows) == 4  # two tables, and two differences to the first reward
 
