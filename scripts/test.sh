@@ -3,7 +3,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 python=${PYTHON:-python3}
-venv=${VENV:-.venv-test}
+venv=${VENV:-$PWD/.venv-test}
 "$python" -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { echo "rewardscape needs Python 3.10 or newer"; exit 1; }
 
 if ! command -v chromium >/dev/null && ! command -v google-chrome >/dev/null; then
@@ -24,5 +24,5 @@ rm -rf build
 "$venv/bin/pip" install -q -c constraints.txt --force-reinstall --no-deps dist/*.whl
 
 "$venv/bin/ruff" check .
-"$venv/bin/mypy" -p rewardscape
+(cd dist && "$venv/bin/mypy" --config-file ../pyproject.toml -p rewardscape)  # elsewhere: the wheel is checked, not this folder
 "$venv/bin/pytest" -n 2 -q tests "$@"
