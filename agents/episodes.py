@@ -38,9 +38,9 @@ class About:
 class Episodes:
     """Episodes of one agent, ``[episode, time, ...]``, padded to the longest (``length`` ``[episode]`` says how far they go).
 
-    ``seed`` ``[episode]``: which episodes they are (the first of a row with that seed). ``actions``: as the agent gave them. ``facts``: of every step,
-    by name; ``start``: facts of the reset, ``[episode, ...]``. ``rewards`` ``[episode, time]``, ``terms``: raw values by name (NaN:
-    did not apply). ``objective`` ``[episode, time]``: the true score so far.
+    ``seed`` ``[episode]``: which episodes they are (the first of a row with that seed). ``actions``: as the agent gave them.
+    ``facts``: of every step, by name; ``start``: facts of the reset, ``[episode, ...]``. ``rewards`` ``[episode, time]``,
+    ``terms``: raw values by name (NaN: did not apply). ``objective`` ``[episode, time]``: the true score so far.
     """
 
     about: About

@@ -17,10 +17,10 @@ import torch
 from stable_baselines3 import PPO
 
 from rewardscape.agents.networks import network_for
-from rewardscape.agents.runs import Config, make_envs
+from rewardscape.agents.runs import Config, check_shaping, make_envs
 from rewardscape.envs.core.random import base_seed
 from rewardscape.rewards import RewardLayer, objective_gain
-from rewardscape.rewards.core.stages import Channel, Part, Rollouts, get_stage
+from rewardscape.rewards.core.stages import Channel, Part, Rollouts, Stage, get_stage
 
 
 @dataclass
@@ -80,6 +80,8 @@ class GroupLearner:
         if self.layer.credit is None:
             gui = isinstance(space, gym.spaces.Dict) and "instruction" in space.spaces
             self.layer.credit = get_stage("credit", "per_turn" if gui else "none")
+        assert self.layer.credit is not None
+        check_shaping(self.layer, _discount(self.layer.credit))
         self.group = np.arange(config.n_envs) // size
         self.policy = _policy(self.vec_env, self.settings.learning_rate)
         self.observation = self._open()
@@ -202,6 +204,11 @@ class GroupLearner:
         policy = _policy(envs, 0.0)
         envs.close()
         return policy
+
+
+def _discount(credit: Stage) -> float:
+    """The discount that a credit stage comes to: a turn looks at nothing after it, a return does not discount."""
+    return {"per_turn": 0.0}.get(credit.name, dict(credit.settings).get("gamma", 1.0))
 
 
 def _policy(vec_env: Any, learning_rate: float) -> Any:

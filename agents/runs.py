@@ -130,6 +130,15 @@ def make_envs(config: Config, seed: int, n_envs: int | None = None, reward: Any 
     return vec_env
 
 
+def check_shaping(layer: RewardLayer, gamma: float) -> None:
+    """ValueError if the reward's potentials have another discount than the learner: they would change what is best."""
+    for shaping in layer.shaping_gammas:
+        if shaping != gamma:
+            raise ValueError(
+                f"the reward shapes with gamma={shaping}, the learner discounts with gamma={gamma}: make them equal"
+            )
+
+
 class Learner(Protocol):
     """What `train` asks of an algorithm. It is made from a config alone; ``vec_env`` is seeded, ``policy`` a torch module with
     SB3's ``predict``, ``steps`` the number of environment steps taken."""

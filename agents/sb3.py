@@ -12,7 +12,7 @@ from stable_baselines3.common.logger import Logger
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 
 from rewardscape.agents.networks import network_for
-from rewardscape.agents.runs import Config, make_envs
+from rewardscape.agents.runs import Config, check_shaping, make_envs
 from rewardscape.agents.vec_env import SB3VecEnv
 from rewardscape.envs.core.random import base_seed
 from rewardscape.rewards import RewardLayer
@@ -124,8 +124,4 @@ def check_reward(layer: RewardLayer | None, gamma: float) -> None:
             raise ValueError(
                 f"this reward asks for {kind}={str(stage)!r}, and SB3 estimates advantages in its own way: algo='grpo'"
             )
-    for shaping in layer.shaping_gammas:
-        if shaping != gamma:
-            raise ValueError(
-                f"the reward shapes with gamma={shaping}, the learner discounts with gamma={gamma}: make them equal"
-            )
+    check_shaping(layer, gamma)

@@ -108,13 +108,12 @@ def verl_compute_score(
 
     ``compute_score(data_source, solution_str, ground_truth, extra_info=None, **kwargs)`` returns ``{"score": reward, term:
     raw value, ...}``, the same keys for every sample; a term that does not apply to it is 0.0, which cannot be told from a
-    term that pays 0. ``ground_truth``: the target's box (list or JSON text; for rewards of answers the right
-    answer), or a dict of facts (or JSON text of one); what
-    the reward also needs is looked up in ``extra_info``. ``style``, ``columns``: as for `trl_rewards`, columns being entries
-    of these two.
+    term that pays 0. ``ground_truth``: the target's box (list or JSON text; for rewards of answers the right answer), or a dict of
+    facts (or JSON text of one); what the reward also needs is looked up in ``extra_info``. ``style``, ``columns``: as for
+    `trl_rewards`, columns being entries of these two.
 
-    Raises ValueError for an unknown style or fact, for a reward with stages, for weights that are `scheduled` (verl judges in several processes, none
-    of which knows the step), for a term named ``score``, and when called without a fact it needs.
+    Raises ValueError for an unknown style or fact, for a reward with stages, for weights that are `scheduled` (verl judges in
+    several processes, none of which knows the step), for a term named ``score``, and when called without a fact it needs.
     """
     layer = _layer(reward, "verl")
     expression = layer.expression

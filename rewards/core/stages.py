@@ -10,12 +10,12 @@ from __future__ import annotations
 import ast
 import importlib
 import inspect
-import typing
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from rewardscape.rewards.core.arrays import array_namespace, sum_by
+from rewardscape.rewards.core.terms import choices_of, kept_settings
 
 
 class Part(NamedTuple):
@@ -112,19 +112,13 @@ class StageMaker:
         self.kind, self.function, self.name, self.facts = kind, function, function.__name__, facts
         parameters = list(inspect.signature(function).parameters.values())[1:]
         self.settings = {p.name: p.default for p in parameters}
-        hints = typing.get_type_hints(function)
-        self.choices = {n: typing.get_args(h) for n, h in hints.items() if typing.get_origin(h) is typing.Literal}
+        self.choices = choices_of(function)
         self.doc = inspect.getdoc(function) or ""
         STAGES[kind][self.name] = self
 
     def __call__(self, **settings: Any) -> Stage:
-        """The stage with these settings. ValueError for an unknown one, or a value that is not allowed."""
-        for name, value in settings.items():
-            if name not in self.settings:
-                raise ValueError(f"{self.name} has no setting {name!r}; it has: {', '.join(self.settings) or 'none'}")
-            if name in self.choices and value not in self.choices[name]:
-                raise ValueError(f"{self.name}: {name}={value!r}; allowed: {', '.join(map(repr, self.choices[name]))}")
-        kept = tuple((n, settings.get(n, d)) for n, d in self.settings.items() if settings.get(n, d) != d)
+        """The stage with these settings. ValueError for an unknown one or one of the wrong kind."""
+        kept = kept_settings(self.name, self.settings, self.choices, settings)
         return Stage(self.kind, self.function, kept, self.facts)
 
 

@@ -15,6 +15,28 @@ from rewardscape.rewards.core.operations import OPERATIONS
 TERMS: dict[str, Term] = {}
 
 
+def choices_of(function: Callable) -> dict[str, tuple[Any, ...]]:
+    """Allowed values of the settings that are annotated with a ``Literal``."""
+    hints = typing.get_type_hints(function)
+    return {n: typing.get_args(h) for n, h in hints.items() if typing.get_origin(h) is typing.Literal}
+
+
+def kept_settings(
+    owner: str, defaults: dict[str, Any], choices: dict[str, tuple[Any, ...]], given: dict[str, Any]
+) -> tuple[tuple[str, Any], ...]:
+    """The given settings that differ from their defaults, sorted. ValueError for an unknown one or one of the wrong kind."""
+    for name, value in given.items():
+        if name not in defaults:
+            raise ValueError(f"{owner} has no setting {name!r}; it has: {', '.join(defaults) or 'none'}")
+        default = defaults[name]
+        if name in choices and value not in choices[name]:
+            raise ValueError(f"{owner}: {name}={value!r}; allowed: {', '.join(map(repr, choices[name]))}")
+        kind: Any = (int, float) if type(default) is float else type(default)
+        if default is not None and (not isinstance(value, kind) or isinstance(value, bool) is not isinstance(default, bool)):
+            raise ValueError(f"{owner}: {name}={value!r} is to be of type {type(default).__name__}")
+    return tuple(sorted((n, v) for n, v in given.items() if v != defaults[n]))
+
+
 class Term(Node):
     """A reward term: ``term(alpha=0.5)`` is a node of an expression, ``term.compute(facts..., alpha=0.5)`` its value.
 
@@ -42,25 +64,11 @@ class Term(Node):
             else:
                 raise TypeError(f"term {self.name}: *args and **kwargs name no facts")
         self.facts_needed, self.facts_optional, self.settings = tuple(needed), tuple(optional), settings
-        hints = typing.get_type_hints(function)
-        self.choices = {n: typing.get_args(h) for n, h in hints.items() if typing.get_origin(h) is typing.Literal}
+        self.choices = choices_of(function)
 
     def __call__(self, **settings: Any) -> TermNode:
         """The term with these settings, as a node. ValueError for an unknown setting or one of the wrong kind."""
-        for name, value in settings.items():
-            if name not in self.settings:
-                allowed = ", ".join(self.settings) or "none"
-                raise ValueError(f"{self.name} has no setting {name!r}; it has: {allowed}")
-            default, choices = self.settings[name], self.choices.get(name)
-            if choices and value not in choices:
-                raise ValueError(f"{self.name}: {name}={value!r}; allowed: {', '.join(map(repr, choices))}")
-            kind: Any = (int, float) if type(default) is float else type(default)
-            if default is not None and (
-                not isinstance(value, kind) or isinstance(value, bool) is not isinstance(default, bool)
-            ):
-                raise ValueError(f"{self.name}: {name}={value!r} is to be of type {type(default).__name__}")
-        kept = tuple(sorted((n, v) for n, v in settings.items() if v != self.settings[n]))
-        return TermNode(self.name, kept)
+        return TermNode(self.name, kept_settings(self.name, self.settings, self.choices, settings))
 
     def compute(self, *facts: Any, **settings: Any) -> Any:
         """The value on given facts, in the order of the signature. A rowwise term takes and returns one row's."""

@@ -74,6 +74,13 @@ def test_a_reward_with_stages_is_refused_by_a_learner_without_them(tmp_path):
     assert not (tmp_path / "run").exists()
 
 
+def test_a_potential_with_another_discount_than_the_credit_is_refused():
+    potential = "success + potential(fact('objective'), gamma=0.9)"
+    with pytest.raises(ValueError, match=r"shapes with gamma=0\.9, the learner discounts with gamma=1\.0"):
+        GroupLearner(Config(CORRIDOR, potential, algo="grpo", n_envs=16, credit="reward_to_go"))
+    GroupLearner(Config(CORRIDOR, potential, algo="grpo", n_envs=16, credit="reward_to_go(gamma=0.9)"))
+
+
 def test_wrong_settings_are_named():
     with pytest.raises(ValueError, match=r"unknown \['gamma'\]; allowed: batch_size"):
         GroupLearner(Config(CORRIDOR, algo="grpo", algorithm_settings={"gamma": 0.9}))
