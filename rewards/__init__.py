@@ -5,6 +5,7 @@ Knows nothing of environments: facts go in, rewards come out. ``get_reward("gui-
 """
 
 from rewardscape.rewards.actions import action_correct, action_match, blink, dast
+from rewardscape.rewards.aggregate import inequity_averse, rawlsian, team_mean, team_spirit, team_weighted
 from rewardscape.rewards.answers import (
     answer_accuracy,
     bidirectional_similarity,
@@ -42,7 +43,10 @@ from rewardscape.rewards.core.registry import (
     to_yaml,
 )
 from rewardscape.rewards.core.terms import TERMS, Term, term
+from rewardscape.rewards.counts import count_bonus
 from rewardscape.rewards.detection import detection_map, detection_score
+from rewardscape.rewards.exploration import explors
+from rewardscape.rewards.games import payoff_earned
 from rewardscape.rewards.general import objective_gain, step_cost, success, valid
 from rewardscape.rewards.gui import (
     adaptive_exploration,
@@ -60,14 +64,28 @@ from rewardscape.rewards.gui import (
     proximity_zone,
     squared_closeness,
 )
+from rewardscape.rewards.intrinsic import rnd
+from rewardscape.rewards.navigation import (
+    collided,
+    efficacy,
+    episodic_count,
+    goal,
+    goal_closeness,
+    goal_euclidean,
+    goal_geodesic,
+    subgoal,
+)
+from rewardscape.rewards.shaping import gated_accumulation
 
 __all__ = [
     "FACTS", "TERMS", "Fact", "Node", "Preset", "RewardError", "RewardLayer", "Term", "action_correct", "action_match",
     "adaptive_exploration", "answer_accuracy", "array_namespace", "as_expression", "bidirectional_similarity", "blink",
-    "box_area", "brier_confidence", "clip", "collinear", "dast", "declare_fact", "detection_map", "detection_score", "distance",
-    "edge_agreement", "exact_match", "fact", "format_reward", "gate", "gaussian_coverage", "gaussian_point", "get_reward",
-    "hit", "iou", "lexicographic", "list_presets", "load_plugins", "load_terms", "maximum", "mean_applicable", "minimum",
-    "near_click", "numeric_tolerance", "objective_gain", "parse", "potential", "product", "proximity_zone", "read_yaml",
-    "register_preset", "scheduled", "squared_closeness", "step_cost", "success", "task_reward", "term", "to_yaml",
-    "token_set_f1", "tool_efficiency", "valid", "where_applicable",
+    "box_area", "brier_confidence", "clip", "collided", "collinear", "count_bonus", "dast", "declare_fact", "detection_map",
+    "detection_score", "distance", "edge_agreement", "efficacy", "episodic_count", "exact_match", "explors", "fact",
+    "format_reward", "gate", "gated_accumulation", "gaussian_coverage", "gaussian_point", "get_reward", "goal",
+    "goal_closeness", "goal_euclidean", "goal_geodesic", "hit", "inequity_averse", "iou", "lexicographic", "list_presets",
+    "load_plugins", "load_terms", "maximum", "mean_applicable", "minimum", "near_click", "numeric_tolerance", "objective_gain",
+    "parse", "payoff_earned", "potential", "product", "proximity_zone", "rawlsian", "read_yaml", "register_preset", "rnd",
+    "scheduled", "squared_closeness", "step_cost", "subgoal", "success", "task_reward", "team_mean", "team_spirit",
+    "team_weighted", "term", "to_yaml", "token_set_f1", "tool_efficiency", "valid", "where_applicable",
 ]  # fmt: skip

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import inspect
 
 from rewardscape.rewards import FACTS, TERMS, Term, get_reward, list_presets, load_terms
+from rewardscape.rewards.core.operations import OPERATIONS
 from rewardscape.rewards.core.stages import STAGES, StageMaker, load_stages
 
 
@@ -19,11 +21,13 @@ def main(argv: list[str]) -> int:
 
 
 def overview() -> str:
-    """All presets and terms, a line each."""
+    """All presets, terms, operations and stages, a line each."""
     lines = ["presets (a published design each):"]
     lines += [f"  {name:<28}{preset.title}" for name, preset in sorted(list_presets().items())]
     lines += ["", "terms (what expressions are made of):"]
     lines += [f"  {name:<28}{_first_line(made)}" for name, made in sorted(TERMS.items())]
+    lines += ["", "operations (what joins terms, and bonuses that keep or learn something):"]
+    lines += [f"  {name:<28}{_operation_doc(name).splitlines()[0]}" for name in sorted(OPERATIONS)]
     for kind, makers in STAGES.items():
         lines += ["", f"{kind} (a stage of a group-relative learner):"]
         lines += [f"  {name:<28}{_first_line(made)}" for name, made in sorted(makers.items())]
@@ -40,10 +44,12 @@ def describe(name: str) -> str:
             )
     if name in TERMS and name not in presets:
         return "\n".join(_term_lines(TERMS[name]))
+    if name in OPERATIONS and name not in presets:
+        return "\n".join(_operation_lines(name))
     layer = get_reward(name)
     assert layer is not None
     node = layer.expression
-    lines = []
+    lines: list[str] = []
     if name in presets:
         preset = presets[name]
         lines += [preset.title, "", f"  source      {preset.source}", f"  formula     {preset.formula}"]
@@ -56,6 +62,9 @@ def describe(name: str) -> str:
         lines += ["", "facts used where a world has them:", *_fact_lines(node.optional_facts())]
     for term_name in dict.fromkeys(n.term for n in node.walk() if hasattr(n, "term")):
         lines += ["", *_term_lines(TERMS[term_name])]
+    for used in dict.fromkeys(getattr(type(n), "label", "") for n in node.walk()):
+        if used in OPERATIONS:
+            lines += ["", *_operation_lines(used)]
     return "\n".join(lines)
 
 
@@ -70,6 +79,16 @@ def _term_lines(made: Term) -> list[str]:
     if made.source:
         lines.append(f"    source: {made.source}")
     return lines
+
+
+def _operation_lines(name: str) -> list[str]:
+    signature = inspect.signature(OPERATIONS[name])
+    bare = [p.replace(annotation=inspect.Parameter.empty) for p in signature.parameters.values()]
+    return [f"{name}{inspect.Signature(bare)}", *(f"    {line}" if line else "" for line in _operation_doc(name).splitlines())]
+
+
+def _operation_doc(name: str) -> str:
+    return inspect.getdoc(OPERATIONS[name]) or ""
 
 
 def _fact_lines(names: tuple[str, ...]) -> list[str]:

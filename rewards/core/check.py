@@ -58,13 +58,17 @@ def reward_checks(target: Any) -> dict[str, Callable[[], None]]:
     if any(FACTS[n.removeprefix("previous_")].dtype == "any" for n in expression.facts()):
         return checks
 
+    joint = [node for node in expression.walk() if node.over_agents]
+    weights = next((len(node.weights) for node in joint if hasattr(node, "weights")), EXTENT)
+    agents = (weights,) if joint else ()  # rewards over agents have these as the last leading axis
+
     def value(facts: dict[str, Any]) -> Any:
         layer = RewardLayer(expression)
         layer.reset(facts)
         return layer.step(facts)[0]
 
     def finite() -> None:
-        for kind, facts in _samples(names).items():
+        for kind, facts in _samples(names, agents).items():
             got = value(facts)
             assert np.isfinite(got).all(), f"{kind} facts give {got}"
 
@@ -83,9 +87,9 @@ def reward_checks(target: Any) -> dict[str, Callable[[], None]]:
                 )
 
     def axes() -> None:
-        facts = random_facts(names, (2, 5))
+        facts = random_facts(names, (2, 5, *agents))
         wide = value(facts)
-        assert wide.shape == (2, 5), f"leading axes (2, 5) give shape {wide.shape}"
+        assert wide.shape == (2, 5, *agents), f"leading axes {(2, 5, *agents)} give shape {wide.shape}"
         for i in range(2):
             row = value({k: v[i] for k, v in facts.items()})
             assert np.allclose(row, wide[i], rtol=1e-12, atol=0), "[time, batch] differs from [batch]"
@@ -94,7 +98,7 @@ def reward_checks(target: Any) -> dict[str, Callable[[], None]]:
                 assert np.allclose(one, wide[i, j], rtol=1e-12, atol=0), "a batch of one differs"
 
     def permuted() -> None:
-        facts, order = random_facts(names, (7,)), np.random.default_rng(1).permutation(7)
+        facts, order = random_facts(names, (7, *agents)), np.random.default_rng(1).permutation(7)
         assert np.allclose(value({k: v[order] for k, v in facts.items()}), value(facts)[order], rtol=1e-12, atol=0), (
             "rows matter to each other"
         )
@@ -103,12 +107,12 @@ def reward_checks(target: Any) -> dict[str, Callable[[], None]]:
         import torch
 
         for dtype, rtol in ((np.float64, 1e-12), (np.float32, 1e-5)):
-            facts = random_facts(names, (16,), dtype=dtype)
+            facts = random_facts(names, (16, *agents), dtype=dtype)
             plain, tensor = value(facts), value({k: torch.from_numpy(v) for k, v in facts.items()})
             assert np.allclose(plain, tensor.numpy(), rtol=rtol, atol=rtol), f"{dtype.__name__}: NumPy {plain}, torch {tensor}"
 
     def pure() -> None:
-        facts = random_facts(names, (6,))
+        facts = random_facts(names, (6, *agents))
         kept = copy.deepcopy(facts)
         first, second = value(facts), value(facts)
         assert np.array_equal(first, second), "two calls differ"
@@ -125,8 +129,8 @@ def reward_checks(target: Any) -> dict[str, Callable[[], None]]:
     }
 
 
-def _samples(names: Any) -> dict[str, dict[str, np.ndarray]]:
-    drawn = random_facts(names, (64,), seed=2)
+def _samples(names: Any, agents: tuple[int, ...] = ()) -> dict[str, dict[str, np.ndarray]]:
+    drawn = random_facts(names, (64, *agents), seed=2)
     return {
         "random": drawn,
         "zero": {name: np.zeros_like(array) for name, array in drawn.items()},

@@ -99,4 +99,17 @@ _declare("""
     reference_embeddings | reference_tokens dims | float | - | embedded tokens of the right answer
     reference_length |             | int    | tokens  | how many of the reference's tokens are given
     tool_call_count  |             | int    | -       | tool calls made in the episode
+    position         | 2           | int    | cells   | where the agent stands (column, row), from the top left
+    goal_distance    |             | float  | cells   | fewest moves to the nearest goal not yet reached, keys fetched on the way; 0 if none is left
+    goal_offset      | 2           | float  | cells   | from the agent to the goal nearest by straight line (columns, rows); 0 if none is left
+    goal_reached     |             | bool   | -       | a goal was reached in this step
+    subgoal_reached  |             | bool   | -       | a sub-goal (a key taken, a door opened) was reached in this step
+    subgoals_done    |             | int    | -       | sub-goals reached in the episode so far
+    visit_count      |             | int    | visits  | how often the agent has been where it is now in this episode, this time included
+    collision        |             | bool   | -       | the agent tried to move and could not
+    hazard           |             | bool   | -       | the agent met something deadly in this step
+    effective_actions|             | int    | -       | actions of the episode so far that changed the state of the world
+    caption          |             | object | text    | what happened in this step, in a few words
+    payoff           |             | float  | points  | what the agent earned in this step by the rules of the game
+    agent_objective  |             | float  | [0, 1]  | the agent's own score of the episode so far
 """)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import difflib
 import math
 from collections.abc import Iterable
@@ -12,9 +13,11 @@ import numpy as np
 from rewardscape.rewards.core.arrays import array_namespace, copy_of, write_rows
 from rewardscape.rewards.core.facts import FACTS
 from rewardscape.rewards.core.formula import parse
-from rewardscape.rewards.core.nodes import Context, Node, RewardError, Schedule, TermNode, as_node
+from rewardscape.rewards.core.nodes import Context, Learning, Node, RewardError, Schedule, TermNode, as_node
 from rewardscape.rewards.core.operations import Potential
 from rewardscape.rewards.core.stages import Channel, Rollouts, get_stage
+
+KEPT_STEPS = 256  # as many of the last steps a layer keeps for `RewardLayer.update`
 
 
 class RewardLayer:
@@ -22,7 +25,8 @@ class RewardLayer:
 
     ``reset(facts)`` opens episodes, ``step(facts)`` pays for one step; facts are arrays with any leading axes, often
     ``[row]`` or ``[row, agent]``, in NumPy or torch. Between them the layer keeps what the expression needs of the past:
-    ``previous_<fact>``, potentials, the count of steps that schedules read.
+    ``previous_<fact>``, potentials, the count of steps that schedules read; and the ``models`` of nodes that learn, which
+    `update` improves.
 
     ``credit`` and ``advantage`` are what a learner does with finished rollouts (`Stage`, or its text); `advantages` applies
     them. A learner that estimates advantages in its own way refuses a layer that has them. With ``keep_parts`` True, every
@@ -48,11 +52,16 @@ class RewardLayer:
         facts = self.expression.facts() + self.expression.optional_facts()
         self._previous_names = tuple(name for name in facts if name.startswith("previous_"))
         self._starting = [node for node in self.expression.walk() if type(node).start is not Node.start]
-        self._reference = next((name for name in self.expression.facts() if not name.startswith("previous_")), "terminated")
+        shaped = (name for name in self.expression.facts() if not name.startswith("previous_") and FACTS[name].dtype != "any")
+        self._reference = next(shaped, "terminated")
         self._features = len(FACTS[self._reference].shape)
         self._scheduled = any(isinstance(node, Schedule) for node in self.expression.walk())
         self._previous: dict[str, Any] = {}
-        self._state: dict[str, Any] = {}
+        self._learning = {str(n.recorded_as()): n for n in self.expression.walk() if isinstance(n, Learning)}
+        self._kept: collections.deque[dict[str, Any]] = collections.deque(maxlen=KEPT_STEPS)
+        self._saved_models: dict[str, Any] = {}
+        self.state: dict[str, Any] = {}
+        self.models: dict[str, Any] = {}
         self.steps = 0
         self.frozen = False
         self.errors: Any = 0
@@ -63,12 +72,27 @@ class RewardLayer:
         return f"RewardLayer({str(self.expression)!r}{stages})"
 
     @property
+    def learns(self) -> bool:
+        """Has the expression nodes that learn?"""
+        return bool(self._learning)
+
+    def twin(self) -> RewardLayer:
+        """Another layer with the same expression and stages, which has learned the same; not yet attached to rows."""
+        made = RewardLayer(self.expression, self.on_error, self.credit, self.advantage).freeze(self.frozen)
+        made.load_state_dict(self.state_dict())
+        return made
+
+    @property
     def shaping_gammas(self) -> tuple[float, ...]:
         """The discount of every potential in the expression: a learner with another one is not shaped soundly."""
         return tuple(node.gamma for node in self.expression.walk() if isinstance(node, Potential))
 
-    def attach(self, available: Iterable[str], world: str = "this world") -> None:
-        """Raise ValueError naming the facts that the expression needs and ``world`` does not report."""
+    def attach(self, available: Iterable[str], world: str = "this world", agents: int | None = None) -> None:
+        """Raise ValueError naming the facts that the expression needs and ``world`` does not report, or the operation over
+        agents that a world without them (``agents`` None) cannot serve."""
+        over = [node for node in self.expression.walk() if node.over_agents]
+        if over and agents is None:
+            raise ValueError(f"{over[0]} is for worlds of several agents, and {world} has one")
         available = set(available)
         missing = [name for name in self.expression.facts() if name.removeprefix("previous_") not in available]
         if missing:
@@ -84,8 +108,13 @@ class RewardLayer:
             value = facts[name.removeprefix("previous_")]
             known = self._previous.get(name)
             self._previous[name] = copy_of(value) if known is None else write_rows(known, value, rows)
-        if self._starting:
+        if self._starting or len(self.models) < len(self._learning):
             context = self._context(facts)
+            for name, learner in self._learning.items():
+                if name not in self.models:
+                    self.models[name] = learner.model(context)
+                    if name in self._saved_models:
+                        self.models[name].load_state_dict(self._saved_models.pop(name))
             for node in self._starting:
                 node.start(context, rows)
 
@@ -113,6 +142,10 @@ class RewardLayer:
             self.parts = {name: self._part(node, context) for name, (_, node) in self.addends.items()}
             wanted = self.advantage.facts if self.advantage else ()
             self.facts_kept = {name: copy_of(facts[name]) for name in wanted if name in facts}
+        if self._learning and not self.frozen:
+            learned = {name for node in self._learning.values() for name in node.learns_from()}
+            wanted = {name: copy_of(context.facts[name]) for name in sorted(learned)}
+            self._kept.append(wanted | {"mask": xp.ones(context.shape[:1], dtype=bool) if rows is None else copy_of(rows)})
         for name in self._previous_names:
             self._previous[name] = copy_of(facts[name.removeprefix("previous_")])
         if self._scheduled and not self.frozen:
@@ -148,7 +181,7 @@ class RewardLayer:
                 xp = array_namespace(*facts.values())
         if self._previous_names:
             facts = {**facts, **self._previous}
-        return Context(facts, xp, shape, self._state, self.steps, self.on_error)
+        return Context(facts, xp, shape, self)
 
     def _as_reward(self, value: Any, context: Context) -> Any:
         xp = context.xp
@@ -176,15 +209,22 @@ class RewardLayer:
         self.errors = self.errors + (~finite).sum()
         return context.xp.where(finite, reward, 0.0)
 
-    def update(self, batch: Any) -> dict[str, float]:
-        """Let the nodes that learn learn from a batch of facts ``[time, row]``; their losses by name. Frozen: nothing."""
-        losses: dict[str, float] = {}
-        if not self.frozen:
-            for node in self.expression.walk():
-                learn = getattr(node, "update", None)
-                if learn is not None:
-                    losses[node.recorded_as() or str(node)] = learn(self._state, batch)
-        return losses
+    def update(self, batch: dict[str, Any] | None = None) -> dict[str, float]:
+        """Let the nodes that learn learn; their losses by name. Frozen: nothing.
+
+        ``batch``: facts ``[time, row, ...]`` and ``mask`` ``[time, row]``; None: the steps judged since the last update (the last
+        `KEPT_STEPS` of them), which the layer keeps.
+        """
+        if self.frozen or not self._learning:
+            return {}
+        if batch is None:
+            if not self._kept:
+                return {}
+            steps = list(self._kept)
+            xp = array_namespace(steps[0]["mask"])
+            batch = {name: xp.stack([step[name] for step in steps]) for name in steps[0]}
+        self._kept.clear()
+        return {name: node.learn(self.models[name], batch) for name, node in self._learning.items()}
 
     def freeze(self, frozen: bool = True) -> RewardLayer:
         """Stop schedules and learning where they are (or let them go on): for evaluation. Returns the layer."""
@@ -193,21 +233,28 @@ class RewardLayer:
 
     def state_dict(self) -> dict[str, Any]:
         """What training has made of the layer: to be saved with the agent."""
-        return {"steps": self.steps, "errors": int(self.errors), "expression": str(self.expression)}
+        models = self._saved_models | {name: model.state_dict() for name, model in self.models.items()}
+        return {"steps": self.steps, "errors": int(self.errors), "expression": str(self.expression), "models": models}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Come back to a `state_dict`. ValueError if it is another expression's."""
         if state["expression"] != str(self.expression):
             raise ValueError(f"this state is of the reward {state['expression']}, not of {self.expression}")
         self.steps, self.errors = int(state["steps"]), int(state["errors"])
+        self._saved_models = {}
+        for name, saved in state["models"].items():
+            if name in self.models:
+                self.models[name].load_state_dict(saved)
+            else:  # made at the first reset
+                self._saved_models[name] = saved
 
     def get_state(self) -> dict[str, Any]:
         """What the rows' episodes have made of the layer: previous facts, potentials, the count of steps."""
-        return {"previous": copy_of(self._previous), "state": copy_of(self._state), "steps": self.steps}
+        return {"previous": copy_of(self._previous), "state": copy_of(self.state), "steps": self.steps}
 
     def set_state(self, state: dict[str, Any], rows: Any = None) -> None:
         """Come back to a `get_state`, for all rows or those of ``rows`` (bool mask or indices)."""
-        for mine, theirs in ((self._previous, state["previous"]), (self._state, state["state"])):
+        for mine, theirs in ((self._previous, state["previous"]), (self.state, state["state"])):
             for name, value in theirs.items():
                 mine[name] = write_rows(mine[name], value, rows) if name in mine and rows is not None else copy_of(value)
         if rows is None:

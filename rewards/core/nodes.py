@@ -19,10 +19,11 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
+from rewardscape.rewards.core.arrays import copy_of
 from rewardscape.rewards.core.facts import require_fact
 
 Value = tuple[Any, Any]  # (value, applicable or None)
@@ -44,10 +45,12 @@ class Masked:
 class Context:
     """One evaluation: the facts, what the layer keeps between steps, and the terms recorded on the way."""
 
-    __slots__ = ("done", "errors", "facts", "metric", "on_error", "shape", "state", "steps", "terms", "xp")
+    __slots__ = ("done", "errors", "facts", "frozen", "metric", "models", "on_error", "shape", "state", "steps", "terms", "xp")
 
-    def __init__(self, facts: dict[str, Any], xp: Any, shape: tuple[int, ...], state: dict, steps: int, on_error: str):
-        self.facts, self.xp, self.shape, self.state, self.steps, self.on_error = facts, xp, shape, state, steps, on_error
+    def __init__(self, facts: dict[str, Any], xp: Any, shape: tuple[int, ...], layer: Any):
+        self.facts, self.xp, self.shape = facts, xp, shape
+        self.state, self.models = layer.state, layer.models
+        self.steps, self.on_error, self.frozen = layer.steps, layer.on_error, layer.frozen
         self.terms: dict[str, Any] = {}
         self.done: dict[str, Value] = {}
         self.errors: list[str] = []
@@ -62,6 +65,8 @@ class Context:
 
 class Node:
     """A part of a reward expression. Subclasses are frozen dataclasses with ``evaluate`` and ``__str__``."""
+
+    over_agents: ClassVar[bool] = False  # does it join the rewards of a row's agents, the last leading axis?
 
     def evaluate(self, context: Context) -> Value:
         raise TypeError(f"{type(self).__name__} does not evaluate")
@@ -121,7 +126,7 @@ class Node:
         return found
 
     # A stateful node keeps arrays between steps: `start` makes or renews them at a reset, evaluate reads and replaces
-    # context.state[name]; a learning node also has `update(state, batch)`, called between rollouts.
+    # context.state[name].
     def start(self, context: Context, rows: Any) -> None:
         return None
 
@@ -259,6 +264,8 @@ class TermNode(Node):
                 value, failed = _rowwise(made, columns, settings, context, name)
             else:
                 value = made.__wrapped__(*columns, **settings)
+                if any(value is column for column in columns):
+                    value = copy_of(value)  # the world goes on writing into its facts
         except RewardError:
             raise
         except Exception as error:
@@ -308,6 +315,26 @@ def _rowwise(made: Any, columns: list[Any], settings: dict[str, Any], context: C
     if context.xp is not np:
         return context.xp.asarray(values), None if applicable.all() else context.xp.asarray(applicable)
     return values, None if applicable.all() else applicable
+
+
+class Learning(Node):
+    """A node that learns: what it has learned is a model that lives in the layer, at ``context.models[self.recorded_as()]``.
+
+    Subclasses have `model`, `learn` and ``recorded_as``. ``evaluate`` uses the model, and leaves it as it is while
+    ``context.frozen``.
+    """
+
+    def learns_from(self) -> tuple[str, ...]:
+        """The facts that `learn` is given; default: those the node reads."""
+        return self.own_facts()
+
+    def model(self, context: Context) -> Any:
+        """A fresh model, made at the first reset from the facts of it: has ``state_dict`` and ``load_state_dict``."""
+        raise TypeError(f"{type(self).__name__} has no model")
+
+    def learn(self, model: Any, batch: dict[str, Any]) -> float:
+        """Learn from facts ``[time, row, ...]``; ``batch["mask"]`` (bool ``[time, row]``) says which were judged. The loss."""
+        raise TypeError(f"{type(self).__name__} does not learn")
 
 
 # ------------------------------------------------------------------------------------------------------------- arithmetic

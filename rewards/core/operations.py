@@ -304,3 +304,11 @@ OPERATIONS: dict[str, Callable] = {
     "where_applicable": where_applicable, "mean_applicable": mean_applicable, "scheduled": scheduled, "potential": potential,
     "fact": fact,
 }  # fmt: skip
+
+
+def operation(function: Callable) -> Callable:
+    """Let formulas call ``function``, which makes a node. ValueError if another operation has its name."""
+    known = OPERATIONS.setdefault(function.__name__, function)
+    if (known.__module__, known.__qualname__) != (function.__module__, function.__qualname__):
+        raise ValueError(f"two operations are named {function.__name__!r}: in {known.__module__} and in {function.__module__}")
+    return function

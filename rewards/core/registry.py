@@ -22,6 +22,8 @@ TERM_MODULES = (
     "rewardscape.rewards.detection",
     "rewardscape.rewards.answers",
     "rewardscape.rewards.completion",
+    "rewardscape.rewards.navigation",
+    "rewardscape.rewards.games",
     "rewardscape.rewards.general",
 )
 PLUGINS = "rewardscape.plugins"

@@ -7,7 +7,7 @@ import math
 import pathlib
 from typing import Any
 
-from tests.parity import stage_adapters  # noqa: F401
+from tests.parity import intrinsic_adapters, stage_adapters  # noqa: F401
 from tests.parity.adapters import ADAPTERS
 
 VECTORS = pathlib.Path(__file__).parent / "vectors"
