@@ -25,8 +25,8 @@ class SB3VecEnv(VecEnv):
             raise TypeError(f"SB3VecEnv adapts a compiled vector environment, not {type(envs).__name__}")
         if envs.autoreset_mode.name != "SAME_STEP" or envs._stepper.output != "numpy":
             raise ValueError('SB3VecEnv needs autoreset_mode="same_step" and output="numpy"')
-        if envs.rules.agents is not None:
-            raise ValueError("SB3VecEnv takes worlds with one agent a row")
+        if envs.rules.agents is not None and envs.learner is None:
+            raise ValueError("SB3VecEnv takes one agent a row: make the vector of a world of several with others= or learner=")
         self.envs = envs
         envs.copy = True
         super().__init__(envs.num_envs, envs.single_observation_space, envs.single_action_space)

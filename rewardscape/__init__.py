@@ -10,6 +10,9 @@ __version__ = "0.1.0"
 WORLDS = {
     "rewardscape/GUIGrounding-v0": "rewardscape.envs.gui.grounding:GUIGrounding",
     "rewardscape/GUIScreens-v0": "rewardscape.envs.gui.screens:GUIScreens",
+    "rewardscape/Maze-v0": "rewardscape.envs.navigation.maze:Maze",
+    "rewardscape/MazeTeam-v0": "rewardscape.envs.navigation.team:MazeTeam",
+    "rewardscape/MatrixGame-v0": "rewardscape.envs.games.matrix:MatrixGame",
 }
 
 
@@ -24,6 +27,13 @@ def register_world(id: str, rules: str) -> None:
     )
 
 
-for _id, _rules in list(WORLDS.items()):
-    if _id not in registry:
-        register_world(_id, _rules)
+def __getattr__(name: str):
+    if name not in ("parallel_env", "aec_env"):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from rewardscape.envs.core import multi  # PettingZoo is imported when it is first used
+
+    return getattr(multi, name)
+
+
+for _id in [id for id in WORLDS if id not in registry]:
+    register_world(_id, WORLDS[_id])

@@ -2,9 +2,9 @@
 
 from rewardscape.envs.core.compile import rule
 from rewardscape.envs.core.random import base_seed, chance, integer, uniform
-from rewardscape.envs.core.world import Array, Empty, LazyTexts, Rules, World, choice, joined, number
+from rewardscape.envs.core.world import Array, Empty, LazyTexts, LiveTexts, Rules, World, choice, joined, number
 
 __all__ = [
-    "Array", "Empty", "LazyTexts", "Rules", "World",
+    "Array", "Empty", "LazyTexts", "LiveTexts", "Rules", "World",
     "base_seed", "chance", "choice", "integer", "joined", "number", "rule", "uniform",
 ]  # fmt: skip

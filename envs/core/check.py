@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import dis
 import hashlib
+import io
 import json
 import os
 import pathlib
@@ -22,6 +24,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
+import rewardscape
 from rewardscape.envs.core.batch import Batch
 from rewardscape.envs.core.single import load_rules
 from rewardscape.envs.core.world import Rules, fields
@@ -65,7 +68,10 @@ def run_checks(checks: dict[str, Callable[[], None]]) -> Iterator[Finding]:
 
 
 def check_world(env: str, settings: dict[str, Any] | None = None, simulator: bool = True) -> Iterator[Finding]:
-    """All checks of the registered world ``env``. ``simulator``: also in plain Python and in the CUDA simulator (subprocesses)."""
+    """All checks of the registered world ``env``. ``simulator``: also in plain Python and in the CUDA simulator (subprocesses).
+
+    A world of several agents is checked with all of them, and as the single environment of its first agent among the others.
+    """
     world = _World(env, settings or {})
     checks: dict[str, Callable[[], None]] = {
         "facts are in the vocabulary, with its kinds and shapes": world.facts,
@@ -79,16 +85,20 @@ def check_world(env: str, settings: dict[str, Any] | None = None, simulator: boo
         "nobody's global generator is touched": world.global_generators,
         "a row is the same whoever its neighbours are": world.neighbours,
         "what was returned stays as it was": world.copies,
+        "Gymnasium's checker": world.gymnasium_checker,
+        "Stable-Baselines3's checker": world.sb3_checker,
+        "a vector's row is the single environment of its seed": world.rows,
+        "the same seed repeats, reset() moves on": world.seeds,
+        "its spec makes it again": world.spec,
+        "render modes": world.render,
+        "the expert succeeds, random actions do worse": world.expert if world.agents is None else world.experts,
     }
-    if world.agents is None:
+    if world.agents is not None:
         checks |= {
-            "Gymnasium's checker": world.gymnasium_checker,
-            "Stable-Baselines3's checker": world.sb3_checker,
-            "a vector's row is the single environment of its seed": world.rows,
-            "the same seed repeats, reset() moves on": world.seeds,
-            "its spec makes it again": world.spec,
-            "render modes": world.render,
-            "the expert succeeds, random actions do worse": world.expert,
+            "PettingZoo's parallel tests": world.pettingzoo_parallel,
+            "PettingZoo's tests of agents in turn": world.pettingzoo_in_turn,
+            "the PettingZoo face is the vector's row of its seed": world.pettingzoo_row,
+            "scripted players act within the space": world.players,
         }
     if simulator:
         checks["plain Python rules give the same numbers"] = lambda: world.elsewhere("cpu", NUMBA_DISABLE_JIT="1")
@@ -125,9 +135,21 @@ class _World:
     def vector(self, rows: int = ROWS, **more: Any) -> Any:
         return gym.make_vec(self.env, num_envs=rows, vectorization_mode="vector_entry_point", **self.settings, **more)
 
-    def actions(self, number: int, rows: int = ROWS) -> np.ndarray:
+    def alone(self, rows: int = ROWS, **more: Any) -> Any:
+        """The vector face with one agent a row."""
+        return self.vector(rows, **more, **({} if self.agents is None else {"learner": 0}))
+
+    def parallel(self, reward: Any = None, **more: Any) -> Any:
+        return rewardscape.parallel_env(self.env, reward, **more, **self.settings)
+
+    @property
+    def drawn(self) -> bool:
+        """Can it be drawn? Worlds of one agent must, those of several may."""
+        return self.agents is None or self.kind.draw is not Rules.draw
+
+    def actions(self, number: int, rows: int = ROWS, alone: bool = False) -> np.ndarray:
         """Random actions ``[number, rows, ...]``, the same each time."""
-        envs = self.vector(rows)
+        envs = self.alone(rows) if alone else self.vector(rows)
         envs.action_space.seed(SEED)
         return np.stack([envs.action_space.sample() for _ in range(number)])
 
@@ -194,8 +216,8 @@ class _World:
 
     def rows(self) -> None:
         for reward in dict.fromkeys((None, self.preset)):
-            envs = self.vector(reward=reward, autoreset_mode="same_step")
-            actions = self.actions(4 * STEPS)
+            envs = self.alone(reward=reward, autoreset_mode="same_step")
+            actions = self.actions(4 * STEPS, alone=True)
             singles = [self.single(reward) for _ in range(ROWS)]
             seen, _ = envs.reset(seed=SEED)
             alone = [single.reset(seed=SEED + i)[0] for i, single in enumerate(singles)]
@@ -325,7 +347,8 @@ class _World:
     def gymnasium_checker(self) -> None:
         from gymnasium.utils.env_checker import check_env
 
-        check_env(self.single(self.preset, render_mode="rgb_array").unwrapped)
+        mode = "rgb_array" if self.drawn else None
+        check_env(self.single(self.preset, render_mode=mode).unwrapped, skip_render_check=not self.drawn)
 
     def sb3_checker(self) -> None:
         try:
@@ -335,13 +358,23 @@ class _World:
         check_env(self.single(self.preset).unwrapped, warn=False)
 
     def seeds(self) -> None:
-        env = self.single()
-        first = _digest(env.reset(seed=SEED)[0])
-        second = _digest(env.reset()[0])
-        assert first == _digest(env.reset(seed=SEED)[0]), "two resets with one seed differ"
-        assert second == _digest(env.reset()[0]), "the episode after it differs"
-        several = {_digest(env.reset()[0]) for _ in range(8)}
-        assert len(several) > 1, "eight resets without a seed gave the same observation"
+        env = self.single(**({} if self.agents is None else {"others": "random"}))
+        # a game may always open in the same way
+        actions: Any = [] if self.agents is None else self.actions(4, 1, alone=True)
+
+        def opening(seed: int | None = None) -> str:
+            seen = [env.reset(seed=seed)[0]]
+            for action in actions:
+                observation, _, terminated, truncated, _ = env.step(action[0])
+                seen.append(observation)
+                if terminated or truncated:
+                    break
+            return _digest(*seen)
+
+        first, second = opening(SEED), opening()
+        assert first == opening(SEED), "two resets with one seed differ"
+        assert second == opening(), "the episode after it differs"
+        assert len({opening() for _ in range(8)}) > 1, "eight resets without a seed gave the same observation"
 
     def spec(self) -> None:
         env = self.single(self.preset)
@@ -350,12 +383,11 @@ class _World:
             _same(env.reset(seed=SEED)[0], gym.make(spec).reset(seed=SEED)[0], f"made from its spec by {how}: observation")
 
     def copies(self) -> None:
-        faces = [self.vector(), self.vector(autoreset_mode="same_step")] + ([self.single()] if self.agents is None else [])
-        for env in faces:
-            whole = env is not faces[-1] or self.agents is not None
+        for env in (self.vector(), self.vector(autoreset_mode="same_step"), self.single()):
+            whole = isinstance(env.unwrapped, gym.vector.VectorEnv)
             given: list[Any] = [env.reset(seed=SEED)[0]]
             kept = copy.deepcopy(given)
-            for action in self.actions(STEPS):
+            for action in self.actions(STEPS, alone=not whole):
                 given.append(env.step(action if whole else action[0])[:4])
                 kept.append(copy.deepcopy(given[-1]))
                 if not whole and (given[-1][2] or given[-1][3]):
@@ -366,6 +398,8 @@ class _World:
                 assert _digest(*now[1:]) == _digest(*then[1:]), f"reward or ends of step {step} changed later"
 
     def render(self) -> None:
+        if not self.drawn:
+            raise Skip("it cannot be drawn")
         env = self.single(render_mode="rgb_array")
         env.reset(seed=SEED)
         picture = env.render()
@@ -391,6 +425,79 @@ class _World:
         wanted = self.kind.success_threshold
         assert scores["expert"] >= wanted - 1e-9, f"the expert's objective is {scores['expert']:.3f}, success is {wanted}"
         assert scores["random"] < scores["expert"], f"random actions reach {scores['random']:.3f} too"
+
+    def experts(self) -> None:
+        """The joint actions of the expert, and random ones, over the first episode of ten rows."""
+        if self.kind.expert is Rules.expert:
+            raise Skip("it has no expert")
+        scores = {}
+        for who in ("expert", "random"):
+            envs = self.vector(10, autoreset_mode="same_step")
+            envs.reset(seed=SEED)
+            envs.action_space.seed(SEED)
+            final = np.full(10, np.nan)
+            for _ in range(2000):
+                action = envs.unwrapped.expert_actions() if who == "expert" else envs.action_space.sample()
+                _, _, terminated, truncated, info = envs.step(action)
+                ended = (terminated | truncated) & np.isnan(final)
+                if ended.any():
+                    final[ended] = info["final_info"]["objective"][ended]
+                if not np.isnan(final).any():
+                    break
+            scores[who] = float(np.nanmean(final))
+        wanted = self.kind.success_threshold
+        assert scores["expert"] >= wanted - 1e-9, f"the experts' objective is {scores['expert']:.3f}, success is {wanted}"
+        assert scores["random"] < scores["expert"], f"random actions reach {scores['random']:.3f} too"
+
+    def pettingzoo_parallel(self) -> None:
+        tests = _pettingzoo_tests()
+        with contextlib.redirect_stdout(io.StringIO()):
+            tests.parallel_api_test(self.parallel(self.preset), num_cycles=200)
+            tests.parallel_seed_test(self.parallel, num_cycles=200)
+
+    def pettingzoo_in_turn(self) -> None:
+        tests = _pettingzoo_tests()
+
+        def in_turn() -> Any:
+            return rewardscape.aec_env(self.env, self.preset, **self.settings)
+
+        with contextlib.redirect_stdout(io.StringIO()):
+            tests.api_test(in_turn(), num_cycles=200)
+            tests.seed_test(in_turn, num_cycles=200)
+
+    def pettingzoo_row(self) -> None:
+        for reward in dict.fromkeys((None, self.preset)):
+            envs, parallel = self.vector(1, reward=reward, autoreset_mode="same_step"), self.parallel(reward)
+            names = parallel.possible_agents
+            seen, found = envs.reset(seed=SEED)[0], parallel.reset(seed=SEED)[0]
+            for step, action in enumerate(self.actions(4 * STEPS, 1)):
+                for k, name in enumerate(names):
+                    _same(_row(_row(seen, 0), k), found[name], f"step {step}, {name}, reward {reward}: observation")
+                self._same_facts(envs, 0, parallel, 0, f"step {step}")
+                seen, paid, terminated, truncated, info = envs.step(action)
+                found, earned, ended, cut, said = parallel.step(dict(zip(names, action[0], strict=True)))
+                for k, name in enumerate(names):
+                    where = f"step {step}, {name}, reward {reward}"
+                    assert earned[name] == paid[0, k], f"{where}: vector paid {paid[0, k]}, PettingZoo {earned[name]}"
+                    assert (ended[name], cut[name]) == (terminated[0], truncated[0]), f"{where}: ends differ"
+                    now = info["final_info"] if terminated[0] or truncated[0] else info
+                    assert said[name]["objective"] == now["objective"][0], f"{where}: objectives differ"
+                if terminated[0] or truncated[0]:
+                    assert not parallel.agents, "agents are left after the end"
+                    found = parallel.reset()[0]
+
+    def players(self) -> None:
+        envs = self.vector()
+        envs.reset(seed=SEED)
+        stepper, space = envs.unwrapped._stepper, self.rules.action_space
+        assert self.rules.default_others in ("random", *self.rules.strategies), f"there is no {self.rules.default_others}"
+        for action in self.actions(STEPS):
+            for strategy in self.rules.strategies:
+                planned = self.rules.act_as(strategy, stepper.host_world())
+                assert planned.shape == stepper.raw.shape, f"{strategy}: {planned.shape} for actions {stepper.raw.shape}"
+                flat = planned.reshape(-1, *(space.shape or ())).astype(space.dtype)
+                assert all(space.contains(one) for one in flat), f"{strategy} leaves {space}: {planned}"
+            envs.step(action)
 
     def elsewhere(self, device: str, **environment: str) -> None:
         if device == "cuda":
@@ -435,6 +542,14 @@ def trace(rules: str, settings: dict[str, Any], device: str, path: str) -> None:
         batch.step(True)
         found |= {f"{step}:{name.replace('/', '.')}": np.array(array) for name, array in batch.arrays.items()}
     np.savez(path, **found)
+
+
+def _pettingzoo_tests() -> Any:
+    try:
+        import pettingzoo.test
+    except ImportError as missing:
+        raise Skip(f"PettingZoo's tests need {missing.name}") from None
+    return pettingzoo.test
 
 
 def _read(function: types.FunctionType, code: types.CodeType) -> Iterator[Any]:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from rewardscape.envs.core.batch import Batch
-from rewardscape.envs.core.world import Rules, World
+from rewardscape.envs.core.world import Rules, World, fields
 from rewardscape.rewards import RewardLayer, get_reward
 
 OUTPUTS = ("numpy", "torch")
@@ -48,20 +48,38 @@ class Stepper:
         self.facts |= {name: self.episode[name] for name in ("terminated", "truncated", "step", "seed", "objective")}
         self.facts |= {"action": arrays["action"], "action_valid": arrays["action_valid"]}
         self.facts |= {"observation": self.observation, "next_observation": self.observation}
+        self._plain_reward: Any = self.episode["gain"]
+        if rules.agents is not None:
+            self._share(rules.agents)
+        if not on_device:
+            self.facts |= rules.lazy_facts(self.batch.world)
         self._started = False
         self.layer: RewardLayer | None = None
         self.terms: dict[str, Any] = {}
-        self.reward: Any = self.episode["gain"]
+        self.reward: Any = self._plain_reward
         self.set_reward(reward)
+
+    def _share(self, agents: int) -> None:
+        """Let every fact of a row be a fact of each of its agents, as views: so terms meet one shape, ``[row, agent, ...]``."""
+        own = fields(type(self.rules).Facts)
+
+        def shared(array: Any) -> Any:
+            shape = (array.shape[0], agents, *array.shape[1:])
+            return np.broadcast_to(array[:, None], shape) if isinstance(array, np.ndarray) else array[:, None].expand(shape)
+
+        for name in ("terminated", "truncated", "step", "seed", "objective", *own):
+            if name not in own or own[name][1][:1] != ("agents",):
+                self.facts[name] = shared(self.facts[name])
+        self._plain_reward = shared(self._plain_reward)
 
     def set_reward(self, reward: Any) -> None:
         """Swap the reward. Raises ValueError if this world lacks a fact it needs."""
         layer = get_reward(reward)
         if layer is not None:
-            layer.attach(tuple(self.facts), world=type(self.rules).__name__)
+            layer.attach(tuple(self.facts), type(self.rules).__name__, self.rules.agents)
         self.layer = layer
         self._keep_observation = layer is not None and "observation" in layer.expression.facts()
-        self.terms, self.reward = {}, self.episode["gain"]
+        self.terms, self.reward = {}, self._plain_reward
         if layer is not None and self._started:
             layer.reset(self.facts)
 
@@ -74,9 +92,17 @@ class Stepper:
 
     def step(self, autoreset: bool = False) -> None:
         """Step every row with the actions in ``raw``, then judge it. ``autoreset``: rows that had ended open an episode."""
+        self.act(autoreset)
+        self.judge(autoreset)
+
+    def act(self, autoreset: bool = False) -> None:
+        """The first half of `step`: what happens."""
         if self._keep_observation:
             self.facts["observation"] = copy_of(self.observation)
         self.batch.step(autoreset)
+
+    def judge(self, autoreset: bool = False) -> None:
+        """The second half of `step`: what it is worth."""
         if self.layer is None:
             self.terms = {}
             return

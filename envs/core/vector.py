@@ -10,8 +10,10 @@ import numpy as np
 from gymnasium.vector import AutoresetMode
 from gymnasium.vector.utils import batch_space
 
+from rewardscape.envs.core.actions import put
+from rewardscape.envs.core.others import Others, agent_space, part
 from rewardscape.envs.core.random import as_seed
-from rewardscape.envs.core.single import as_kind, load_rules
+from rewardscape.envs.core.single import load_rules
 from rewardscape.envs.core.stepper import Stepper, copy_of
 from rewardscape.envs.core.world import Rules
 
@@ -28,12 +30,15 @@ def make(
     copy: bool = True,
     max_episode_steps: int | None = None,
     render_mode: str | None = None,
+    others: Any = None,
+    learner: int | None = None,
     **settings: Any,
 ) -> CompiledVectorEnv:
     """What `gymnasium.make_vec` calls. ``rules``: ``"module:Class"``; ``settings``: of the world."""
     return CompiledVectorEnv(
-        load_rules(rules)(**settings), num_envs, reward, device, output, autoreset_mode, copy, max_episode_steps, render_mode
-    )
+        load_rules(rules)(**settings), num_envs, reward, device, output, autoreset_mode, copy, max_episode_steps, render_mode,
+        others, learner,
+    )  # fmt: skip
 
 
 class CompiledVectorEnv(gym.vector.VectorEnv):
@@ -42,10 +47,15 @@ class CompiledVectorEnv(gym.vector.VectorEnv):
     ``device``: ``"cpu"`` or ``"cuda"``; ``output``: ``"numpy"`` (CPU only) or ``"torch"``. ``autoreset_mode``:
     ``"next_step"`` (an ended row's next step is its reset: it pays 0 and ignores the action) or ``"same_step"``
     (``info["final_obs"][row]`` and ``info["final_info"]`` hold the ended episode's last). ``copy=False`` returns the
-    environment's own buffers, overwritten by the next step. With several agents, actions and rewards are ``[row, agent]``.
+    environment's own buffers, overwritten by the next step.
+
+    In a world of several agents, actions, observations and rewards are ``[row, agent]``. With ``others`` or ``learner`` it is
+    the face of one agent, ``[row]``: ``learner`` (default 0), while the other seats are played by ``others`` (see `Others`;
+    default: the world's). The attribute ``learner`` is None where nobody was singled out.
 
     ``info`` holds arrays over rows, each with Gymnasium's ``_key`` mask: ``objective``, ``success``, ``invalid_action``,
-    ``reward_terms`` (name -> array; those of the step just made, in both modes), and the world's texts, made when read.
+    ``reward_terms`` (name -> array; those of the step just made, in both modes), ``agent_objective`` where there are several
+    agents and the world scores each, and the world's texts, made when read.
     """
 
     metadata: dict[str, Any] = {"render_modes": ["rgb_array", "ansi"], "render_fps": 4}  # noqa: RUF012
@@ -61,6 +71,8 @@ class CompiledVectorEnv(gym.vector.VectorEnv):
         copy: bool = True,
         max_episode_steps: int | None = None,
         render_mode: str | None = None,
+        others: Any = None,
+        learner: int | None = None,
     ):
         mode = MODES.get(str(getattr(autoreset_mode, "name", autoreset_mode)).lower())
         if mode is None:
@@ -72,9 +84,15 @@ class CompiledVectorEnv(gym.vector.VectorEnv):
         self.autoreset_mode = mode
         self._next_step = mode is AutoresetMode.NEXT_STEP
         self._stepper = Stepper(rules, num_envs, reward, device, output, max_episode_steps or 0)
+        self._others = None if others is None and learner is None else Others(rules, others, learner)
+        self.learner = None if self._others is None else self._others.learner
         self.single_observation_space, self.single_action_space = rules.observation_space, rules.action_space
+        one = self.single_action_space
+        if self.learner is not None:
+            self.single_observation_space = agent_space(rules.observation_space, self.learner)
+        elif rules.agents is not None:
+            one = batch_space(one, rules.agents)
         self.observation_space = batch_space(self.single_observation_space, num_envs)
-        one = self.single_action_space if rules.agents is None else batch_space(self.single_action_space, rules.agents)
         self.action_space = batch_space(one, num_envs)
         self._all = self._full(True)
         self._seeded = False
@@ -85,6 +103,10 @@ class CompiledVectorEnv(gym.vector.VectorEnv):
         import torch
 
         return torch.full((self.num_envs,), value, device=self._stepper.raw.device)
+
+    def _own(self, value: Any) -> Any:
+        """The learner's column of arrays ``[row, agent, ...]``; all of them where nobody was singled out."""
+        return value if self.learner is None else part(value, self.learner)
 
     @property
     def device(self) -> str:
@@ -163,46 +185,31 @@ class CompiledVectorEnv(gym.vector.VectorEnv):
         """Act in every row. Returns ``(observations, rewards, terminations, truncations, infos)``."""
         if not self._seeded:
             raise gym.error.ResetNeeded("call reset before step")
-        self._take(actions)
         stepper = self._stepper
+        put(self._own(stepper.raw), actions)
+        if self._others is not None:
+            self._others.act(stepper)
         stepper.step(self._next_step)
         episode = stepper.episode
         if self._next_step:
-            out = stepper.reward, episode["terminated"], episode["truncated"], self._info()
+            out = self._own(stepper.reward), episode["terminated"], episode["truncated"], self._info()
             return self._observe(), *(map(copy_of, out[:3]) if self.copy else out[:3]), out[3]
-        reward = copy_of(stepper.reward) if stepper.layer is None or self.copy else stepper.reward
+        reward = self._own(stepper.reward)
+        reward = copy_of(reward) if stepper.layer is None or self.copy else reward
         terminated, truncated = copy_of(episode["terminated"]), copy_of(episode["truncated"])
         done = terminated | truncated
         info = self._info()
         if self.device != "cpu" or done.any():
             final = {key: value for key, value in info.items() if not key.startswith("_")}
-            final_obs = FinalObservations(copy_of(stepper.observation), done)
+            final_obs = FinalObservations(copy_of(self._own(stepper.observation)), done)
             self._advance(done)
             stepper.reset(done)
             info = self._info(terms=info["reward_terms"]) | {"final_obs": final_obs, "_final_obs": done}
             info |= {"final_info": final | {f"_{key}": done for key in final}, "_final_info": done}
         return self._observe(), reward, terminated, truncated, info
 
-    def _take(self, actions: Any) -> None:
-        raw = self._stepper.raw
-        if self._stepper.output == "torch":
-            import torch
-
-            actions = torch.as_tensor(actions, device=raw.device)
-            if actions.shape != raw.shape:
-                raise ValueError(f"actions are to have shape {tuple(raw.shape)}, not {tuple(actions.shape)}")
-            if actions.is_floating_point() and not raw.is_floating_point():
-                actions = torch.where(torch.isfinite(actions), actions.clamp(-1e15, 1e15), -1e15)
-            raw.copy_(actions)
-            return
-        actions = np.asarray(actions)
-        if actions.shape != raw.shape or actions.dtype.kind not in "biuf":
-            raise ValueError(f"actions are to be numbers of shape {raw.shape}, not {actions.dtype} {actions.shape}")
-        with np.errstate(invalid="ignore", over="ignore"):
-            np.copyto(raw, as_kind(actions, raw.dtype), casting="unsafe")
-
     def _observe(self) -> Any:
-        observation = self._stepper.observation
+        observation = self._own(self._stepper.observation)
         return copy_of(observation) if self.copy else observation
 
     def _info(self, at_reset: bool = False, terms: dict[str, Any] | None = None) -> dict[str, Any]:
@@ -210,9 +217,11 @@ class CompiledVectorEnv(gym.vector.VectorEnv):
         objective = copy_of(stepper.episode["objective"])
         if terms is None:
             terms = {} if at_reset else dict(stepper.terms)
+            if self.learner is not None:
+                terms = {name: self._own(values) if values.ndim > 1 else values for name, values in terms.items()}
             terms |= {f"_{name}": every for name in terms}
         acted = ~stepper.episode["fresh"]
-        valid = stepper.facts["action_valid"]
+        valid = self._own(stepper.facts["action_valid"])
         acted = acted.reshape(acted.shape + (1,) * (valid.ndim - acted.ndim))
         info = {
             "objective": objective,
@@ -220,6 +229,8 @@ class CompiledVectorEnv(gym.vector.VectorEnv):
             "invalid_action": acted & ~valid,
             "reward_terms": terms,
         }
+        if self.rules.agents is not None and "agent_objective" in stepper.facts:
+            info["agent_objective"] = copy_of(self._own(stepper.facts["agent_objective"]))
         if self.device == "cpu":
             info |= self.rules.texts(stepper.batch.world)
         return info | {f"_{key}": every for key in info}
@@ -227,7 +238,7 @@ class CompiledVectorEnv(gym.vector.VectorEnv):
     def expert_actions(self) -> np.ndarray:
         """Expert actions of all rows, one by one: for tests."""
         world = self._stepper.host_world()
-        return np.stack([self.rules.expert(world, row) for row in range(self.num_envs)])
+        return self._own(np.stack([self.rules.expert(world, row) for row in range(self.num_envs)]))
 
     def get_state(self) -> dict[str, Any]:
         """Everything needed to come back to this moment."""

@@ -111,6 +111,8 @@ class Rules:
     action_space: gym.Space
     observation_keys: tuple[str, ...] | None = None
     agents: int | None = None
+    strategies: tuple[str, ...] = ()  # scripted players of a world with several agents, see `act_as`
+    default_others: str = "random"  # who plays the other seats in `gymnasium.make`
 
     def info(self, world: World, row: int) -> dict[str, Any]:
         """What one row's ``info`` holds beside the core's entries: texts, mostly. Not called by the vector face."""
@@ -120,9 +122,17 @@ class Rules:
         """The same for a whole batch, as lazy sequences (see `LazyTexts`)."""
         return {}
 
+    def lazy_facts(self, world: World) -> dict[str, Any]:
+        """Facts that are Python objects, one a row, made when read: `LiveTexts` over the arrays of ``world``. CPU only."""
+        return {}
+
     def expert(self, world: World, row: int) -> Any:
         """An action that does the task, knowing everything. For tests, for curves' upper end."""
         raise AttributeError(f"{type(self).__name__} has no expert")
+
+    def act_as(self, strategy: str, world: World) -> np.ndarray:
+        """What each agent would do as a player of ``strategy`` (one of ``strategies``): actions ``[row, agent, ...]``."""
+        raise AttributeError(f"{type(self).__name__} has no scripted players")
 
     def draw(self, world: World, row: int) -> np.ndarray:
         """Row ``row`` as a picture, uint8 ``[height, width, 3]``."""
@@ -148,11 +158,11 @@ def number(world: str, name: str, value: Any, low: float, high: float, *, whole:
     return int(value) if whole else float(value)
 
 
-class LazyTexts:
-    """Texts of a batch, made when read: ``texts[row]``. What they are made from is copied, so they stay true later."""
+class LiveTexts:
+    """Texts of a batch, made when read from the arrays as they are then: ``texts[row]`` is ``make(*(array[row] for ...))``."""
 
     def __init__(self, make: Any, *arrays: np.ndarray):
-        self._make, self._arrays = make, tuple(np.array(a) for a in arrays)
+        self._make, self._arrays = make, arrays
 
     def __len__(self) -> int:
         return len(self._arrays[0])
@@ -164,3 +174,10 @@ class LazyTexts:
 
     def __iter__(self):
         return (self[row] for row in range(len(self)))
+
+
+class LazyTexts(LiveTexts):
+    """The same of copies of the arrays, so that they stay true when the world goes on."""
+
+    def __init__(self, make: Any, *arrays: np.ndarray):
+        super().__init__(make, *(np.array(array) for array in arrays))
