@@ -40,7 +40,8 @@ class Episodes:
 
     ``seed`` ``[episode]``: which episodes they are (the first of a row with that seed). ``actions``: as the agent gave them.
     ``facts``: of every step, by name; ``start``: facts of the reset, ``[episode, ...]``. ``rewards`` ``[episode, time]``,
-    ``terms``: raw values by name (NaN: did not apply). ``objective`` ``[episode, time]``: the true score so far.
+    ``terms``: raw values by name (NaN: did not apply). ``objective`` ``[episode, time]``: the true score so far. With several agents
+    actions, rewards, terms and facts have an axis of agents after time.
     """
 
     about: About
@@ -94,6 +95,8 @@ class Episodes:
         if layer is None:
             gains = np.diff(self.objective, axis=1, prepend=0.0)
             return replace(self, rewards=gains, terms={}, about=replace(self.about, reward=None))
+        if layer.learns:
+            raise ValueError(f"{layer.expression} learns beside an agent: a recording cannot be judged by it")
         layer = RewardLayer(layer.expression, layer.on_error).freeze()
         layer.attach(self.facts, world="this recording")
         layer.reset({**self.facts_at(0), **self.start})
@@ -160,38 +163,41 @@ def record(
 
     Every row plays one episode, so that long ones are not left out.
     """
-    from rewardscape.agents.evaluate import as_actor
+    from rewardscape.agents.evaluate import as_actor, own_draws
 
     settings = settings or {}
     layer = get_reward(reward)
     if layer is not None:
-        layer = RewardLayer(layer.expression, layer.on_error).freeze()
+        layer = layer.twin().freeze()
     envs: Any = gym.make_vec(
         env, num_envs=episodes, vectorization_mode="vector_entry_point", autoreset_mode="next_step", reward=layer, **settings
     ).unwrapped
     act: Actor = as_actor(actor, envs, seed, settings, env)
-    observation, _ = envs.reset(seed=base_seed(seed, seeds))
+    observation, info = envs.reset(seed=base_seed(seed, seeds))
     kept = [name for name in envs.facts if name not in _NOT_KEPT]
-    start = {name: np.array(envs.facts[name]) for name in kept}
+    first = {"objective": info["objective"], "seed": np.array(envs._stepper.episode["seed"])}
+    start = {name: np.array(envs.facts[name]) for name in kept} | first
     steps: list[dict[str, Any]] = []
     alive, length = np.ones(episodes, bool), np.zeros(episodes, np.int64)
-    while alive.any():
-        action = act(observation)
-        observation, rewards, terminated, truncated, info = envs.step(action)
-        # rows that have ended play on unseen: what is kept of them is their padding
-        terms = {n: np.array(v, float) for n, v in info["reward_terms"].items() if n[0] != "_"}
-        facts = {name: np.array(envs.facts[name]) for name in kept}
-        steps.append({"actions": np.array(action), "rewards": np.array(rewards, float), "terms": terms, "facts": facts})
-        length += alive
-        alive &= ~(terminated | truncated)
+    with own_draws(seed):
+        while alive.any():
+            action = act(observation)
+            observation, rewards, terminated, truncated, info = envs.step(action)
+            # rows that have ended play on unseen: what is kept of them is their padding
+            terms = {n: np.array(v, float) for n, v in info["reward_terms"].items() if n[0] != "_"}
+            facts = {name: np.array(envs.facts[name]) for name in kept}
+            steps.append({"actions": np.array(action), "rewards": np.array(rewards, float), "terms": terms, "facts": facts})
+            steps[-1]["objective"] = np.array(info["objective"], float)
+            length += alive
+            alive &= ~(terminated | truncated)
     name = None if layer is None else reward if isinstance(reward, str) else str(layer.expression)
-    stacked: dict[str, Any] = {n: np.stack([step[n] for step in steps], 1) for n in ("actions", "rewards")}
+    stacked: dict[str, Any] = {n: np.stack([step[n] for step in steps], 1) for n in ("actions", "rewards", "objective")}
     tables: dict[str, Any] = {
         n: {k: np.stack([step[n][k] for step in steps], 1) for k in steps[0][n]} for n in ("terms", "facts")
     }
     found = Episodes(
-        About(env, name, settings, agent, envs.rules.success_threshold), start["seed"], length,
-        objective=tables["facts"]["objective"].astype(float), start=start, **stacked, **tables,
+        About(env, name, settings, agent, envs.rules.success_threshold), first["seed"], length,
+        start=start, **stacked, **tables,
     )  # fmt: skip
     envs.close()
     return found

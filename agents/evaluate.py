@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import gymnasium as gym
@@ -11,15 +13,16 @@ import numpy as np
 
 from rewardscape.agents.scripted import (
     Actor,
+    PolicyActor,
     constant_agent,
     expert_agent,
     overlap_agent,
-    policy_agent,
     random_agent,
     role_agent,
 )
 from rewardscape.envs.core.random import base_seed
 from rewardscape.envs.gui.vocabulary import INTERACTIVE
+from rewardscape.rewards import get_reward
 
 BASELINES = ("random", "constant", "role", "overlap", "expert")
 
@@ -38,26 +41,29 @@ def interval(values: np.ndarray, level: float = 0.95, resamples: int = 2000, see
 
 def run_episodes(envs: Any, actor: Actor, episodes: int, seed: int) -> dict[str, Any]:
     """Play ``episodes`` episodes on ``envs`` (same-step autoreset, NumPy), the same number in every row, so that short ones
-    are not counted more often. Returns per episode ``objective``, ``success``, ``return``, ``length``; per step ``terms``."""
+    are not counted more often. Returns per episode ``objective``, ``success``, ``return``, ``length``; per step ``terms``. With
+    several agents rewards and terms are their means."""
     rows = envs.num_envs
     each = -(-episodes // rows)
     observation, _ = envs.reset(seed=seed)
     done_count, returns, lengths = np.zeros(rows, int), np.zeros(rows), np.zeros(rows, int)
     out: dict[str, list[np.ndarray]] = {name: [] for name in ("objective", "success", "return", "length")}
     terms: dict[str, list[float]] = {}
-    invalid = steps = 0
+    invalid, steps = 0.0, 0
     while (done_count < each).any():
         counted = done_count < each
         observation, reward, terminated, truncated, info = envs.step(actor(observation))
-        returns += reward
+        returns += reward if reward.ndim == 1 else reward.mean(1)
         lengths += 1
         steps += int(counted.sum())
         ended = terminated | truncated
+        if hasattr(actor, "ended"):
+            actor.ended(ended)
         final = info["final_info"] if ended.any() else info
-        invalid += int(final["invalid_action"][counted].sum())
+        invalid += float(final["invalid_action"][counted].reshape(int(counted.sum()), -1).mean(1).sum())
         for name, values in info["reward_terms"].items():
             if name[0] != "_":
-                known = counted & ~np.isnan(values)
+                known = counted.reshape(-1, *[1] * (values.ndim - 1)) & ~np.isnan(values)
                 entry = terms.setdefault(name, [0.0, 0])
                 entry[0] += float(values[known].sum())
                 entry[1] += int(known.sum())
@@ -90,13 +96,11 @@ def summary(played: dict[str, Any]) -> dict[str, Any]:
 
 def make_evaluation(env: str, reward: Any, settings: dict[str, Any], rows: int = 256) -> Any:
     """The vector environment episodes are played on; its reward layer is frozen."""
-    envs = gym.make_vec(
-        env, num_envs=rows, vectorization_mode="vector_entry_point", autoreset_mode="same_step", reward=reward, copy=False, **settings
+    layer = get_reward(reward)
+    return gym.make_vec(
+        env, num_envs=rows, vectorization_mode="vector_entry_point", autoreset_mode="same_step",
+        reward=layer and layer.twin().freeze(), copy=False, **settings,
     )  # fmt: skip
-    layer = envs.unwrapped.reward_layer  # type: ignore[attr-defined]
-    if layer is not None:
-        layer.freeze()
-    return envs
 
 
 def evaluate(
@@ -117,19 +121,34 @@ def evaluate(
     settings = settings or {}
     envs = make_evaluation(env, reward, settings, min(256, episodes))
     chosen = as_actor(actor, envs, seed, settings, env)
-    result = summary(run_episodes(envs, chosen, episodes, base_seed(seed, seeds)))
+    with own_draws(seed):
+        result = summary(run_episodes(envs, chosen, episodes, base_seed(seed, seeds)))
     envs.close()
     return result
 
 
+@contextmanager
+def own_draws(seed: int) -> Iterator[None]:
+    """Draws of policies from a generator of their own; torch's is left as it was. Without torch there is nothing to do."""
+    torch = sys.modules.get("torch")
+    if torch is None:
+        yield
+        return
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        yield
+
+
 def as_actor(actor: Any, envs: Any, seed: int, settings: dict[str, Any], env: str) -> Actor:
+    """An `Actor` for ``envs``; arguments as of `evaluate`. Policies take the likeliest of continuous actions, and draw whole-numbered
+    ones: what they have learned is a distribution, and in a maze its likeliest action walks in circles."""
     if isinstance(actor, str):
         if actor not in BASELINES:
             raise ValueError(f"unknown baseline {actor!r}; there are: {', '.join(BASELINES)}")
         training = {**settings, "split": "train"} if "split" in settings else settings
         return baseline(actor, env, training, seed)(envs)
     if hasattr(actor, "predict"):
-        return policy_agent(actor)
+        return PolicyActor(actor, isinstance(envs.single_action_space, gym.spaces.Box))
     return actor(envs)
 
 

@@ -16,11 +16,12 @@ import numpy as np
 import torch
 from stable_baselines3 import PPO
 
+from rewardscape.agents.actor_critic import each
 from rewardscape.agents.networks import network_for
-from rewardscape.agents.runs import Config, check_shaping, make_envs
+from rewardscape.agents.runs import Config, check_shaping, discount_of, make_envs
 from rewardscape.envs.core.random import base_seed
 from rewardscape.rewards import RewardLayer, objective_gain
-from rewardscape.rewards.core.stages import Channel, Part, Rollouts, Stage, get_stage
+from rewardscape.rewards.core.stages import Channel, Part, Rollouts, get_stage
 
 
 @dataclass
@@ -53,13 +54,6 @@ class Played(NamedTuple):
     before: torch.Tensor
 
 
-def each(function: Any, *observations: Any) -> Any:
-    """``function`` of observations, or of every entry where they are dicts."""
-    if isinstance(observations[0], dict):
-        return {name: function(*(o[name] for o in observations)) for name in observations[0]}
-    return function(*observations)
-
-
 class GroupLearner:
     """See `rewardscape.agents.runs.Learner`. Where a reward names no ``credit``, GUI worlds take `per_turn`, since every
     instruction is answered at once, and others `none`, the whole return."""
@@ -81,7 +75,7 @@ class GroupLearner:
             gui = isinstance(space, gym.spaces.Dict) and "instruction" in space.spaces
             self.layer.credit = get_stage("credit", "per_turn" if gui else "none")
         assert self.layer.credit is not None
-        check_shaping(self.layer, _discount(self.layer.credit))
+        check_shaping(self.layer, discount_of(self.layer.credit))
         self.group = np.arange(config.n_envs) // size
         self.policy = _policy(self.vec_env, self.settings.learning_rate)
         self.observation = self._open()
@@ -204,11 +198,6 @@ class GroupLearner:
         policy = _policy(envs, 0.0)
         envs.close()
         return policy
-
-
-def _discount(credit: Stage) -> float:
-    """The discount that a credit stage comes to: a turn looks at nothing after it, a return does not discount."""
-    return {"per_turn": 0.0}.get(credit.name, dict(credit.settings).get("gamma", 1.0))
 
 
 def _policy(vec_env: Any, learning_rate: float) -> Any:

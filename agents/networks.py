@@ -1,4 +1,5 @@
-"""Networks for the GUI worlds: extractors for element tables and for pixels with an instruction, and a pointing policy.
+"""Networks: for GUI worlds extractors for element tables and for pixels with an instruction, and a pointing policy; for mazes one for
+maps of cells.
 
 An extractor scores *places*: the elements of the table, or the cells of the picture. The policy draws a place and clicks near
 its middle: a mixture of Gaussians with one component a place. So learning is learning where to look, and an extractor's
@@ -272,15 +273,53 @@ class PointerPolicy(MultiInputActorCriticPolicy):
         return Pointing().proba_distribution(scores, means, self.log_std.exp(), self.aims)
 
 
+class Cells(BaseFeaturesExtractor):
+    """Maps of cells, uint8 ``[height, width, channel]``: what is in a cell (channel 0) as one plane a kind, further channels as
+    numbers. Small ones (views) go through one layer, larger ones (maps) through two convolutions first."""
+
+    def __init__(self, observation_space: gym.spaces.Box, width: int = 128):
+        super().__init__(observation_space, width)
+        height, wide, _ = observation_space.shape
+        high = observation_space.high.reshape(-1, observation_space.shape[-1]).max(0)
+        kinds = int(high[0])
+        self.kinds: torch.Tensor
+        self.scale: torch.Tensor
+        self.register_buffer("kinds", torch.arange(1, kinds + 1, dtype=torch.uint8), persistent=False)
+        self.register_buffer("scale", 1 / torch.as_tensor(high[1:]).float().clamp(min=1), persistent=False)
+        planes = kinds + len(high) - 1
+        self.convolutions = None
+        if max(height, wide) > 9:
+            self.convolutions = nn.Sequential(
+                nn.Conv2d(planes, 32, 3, padding=1), nn.ReLU(), nn.Conv2d(32, 32, 3, stride=2, padding=1), nn.ReLU()
+            )
+            height, wide, planes = -(-height // 2), -(-wide // 2), 32
+        self.dense = nn.Linear(height * wide * planes, width)
+
+    def forward(self, cells: torch.Tensor) -> torch.Tensor:
+        kinds = (cells[..., :1] == self.kinds).to(self.scale.dtype)
+        planes = torch.cat([kinds, cells[..., 1:] * self.scale], -1)
+        if self.convolutions is not None:
+            planes = self.convolutions(planes.permute(0, 3, 1, 2))
+        return torch.relu(self.dense(planes.flatten(1)))
+
+
+def _is_cells(space: gym.Space) -> bool:
+    """Is this a map of cells, and not a picture? Its numbers are few."""
+    return (
+        isinstance(space, gym.spaces.Box) and len(space.shape) == 3 and space.dtype == "uint8" and bool(space.high.max() < 32)
+    )
+
+
 def network_for(space: gym.Space) -> dict[str, Any]:
-    """``{"policy", "policy_kwargs"}`` for SB3 that fit an observation space: pointers for GUI worlds, SB3's own for others."""
+    """``{"policy", "policy_kwargs"}`` for SB3 that fit an observation space: pointers for GUI worlds, cells for mazes, else SB3's own."""
+    if _is_cells(space):
+        kwargs = {"features_extractor_class": Cells, "net_arch": [64], "normalize_images": False}
+        return {"policy": "MlpPolicy", "policy_kwargs": kwargs}
     if not isinstance(space, gym.spaces.Dict):
         image = isinstance(space, gym.spaces.Box) and len(space.shape) == 3 and space.dtype == "uint8"
         return {"policy": "CnnPolicy" if image else "MlpPolicy", "policy_kwargs": {}}
     if "instruction" not in space.spaces:
         return {"policy": "MultiInputPolicy", "policy_kwargs": {}}
     extractor: type = PixelsAndInstruction if "pixels" in space.spaces else ElementTable
-    kwargs = {
-        "features_extractor_class": extractor, "log_std_init": -3.0, "normalize_images": False,
-    }  # fmt: skip
+    kwargs = {"features_extractor_class": extractor, "log_std_init": -3.0, "normalize_images": False}
     return {"policy": PointerPolicy, "policy_kwargs": kwargs}

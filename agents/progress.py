@@ -45,4 +45,9 @@ def describe(row: dict[str, Any]) -> str:
     """A row of metrics in a line."""
     parts = [f"objective {row['objective']:.3f}", f"reward {row['reward']:.3f}"]
     parts += [f"{name} {value:.3f}" for name, value in row["terms"].items()]
+    shares = {
+        name: row["losses"][f"{name}_share"] for name in ("rules", "reward", "learner") if f"{name}_share" in row["losses"]
+    }
+    if shares:
+        parts.append("(" + ", ".join(f"{name} {share:.0%}" for name, share in shares.items()) + ")")
     return "  ".join([*parts, f"{row['steps_per_second']:.0f} steps/s"])

@@ -7,6 +7,7 @@ A run directory holds::
     metrics.jsonl      a line an update: steps, reward, objective, success, every term, losses, speed
     checkpoints/       the last two, written whole or not at all
     policy.pt          weights at the end
+    reward.pt          what a reward that learns had learned by then
     episodes.npz       episodes of the trained agent: what `inspect` and `rescore` look at
     tb/                the same metrics for TensorBoard
 
@@ -34,6 +35,7 @@ import gymnasium as gym
 import numpy as np
 import torch
 import yaml
+from torch import distributed
 
 import rewardscape
 from rewardscape.agents.baselines import run_folder
@@ -41,11 +43,13 @@ from rewardscape.agents.vec_env import SB3VecEnv
 from rewardscape.envs.core.random import base_seed
 from rewardscape.envs.core.single import full_id
 from rewardscape.rewards import RewardLayer, get_reward, list_presets
+from rewardscape.rewards.core.stages import Stage
 
 LEARNERS = {  # algorithm -> module:class of its `Learner`
     "ppo": "rewardscape.agents.sb3:SB3Learner",
     "a2c": "rewardscape.agents.sb3:SB3Learner",
     "grpo": "rewardscape.agents.group:GroupLearner",
+    "ppo-device": "rewardscape.agents.ppo:DeviceLearner",
 }
 _PACKAGES = ("rewardscape", "gymnasium", "numpy", "numba", "torch", "stable-baselines3")
 EPISODES = 256  # recorded of the trained agent
@@ -139,11 +143,17 @@ def check_shaping(layer: RewardLayer, gamma: float) -> None:
             )
 
 
-class Learner(Protocol):
-    """What `train` asks of an algorithm. It is made from a config alone; ``vec_env`` is seeded, ``policy`` a torch module with
-    SB3's ``predict``, ``steps`` the number of environment steps taken."""
+def discount_of(credit: Stage) -> float:
+    """The discount that a credit stage comes to: a turn looks at nothing after it, a return does not discount."""
+    return {"per_turn": 0.0}.get(credit.name, dict(credit.settings).get("gamma", 1.0))
 
-    vec_env: SB3VecEnv
+
+class Learner(Protocol):
+    """What `train` asks of an algorithm. It is made from a config alone; ``vec_env`` is seeded and has ``envs``, ``episode_log``,
+    ``get_state``, ``set_state``, ``close``; ``policy`` is a torch module with SB3's ``predict``, ``steps`` the number of environment
+    steps taken."""
+
+    vec_env: Any
     policy: Any
     steps: int
 
@@ -195,9 +205,9 @@ class Run:
         if not final.exists() and checkpoint is None:
             raise FileNotFoundError(f"{self.folder} has neither policy.pt nor a checkpoint")
         if checkpoint is None:
-            weights = torch.load(final, weights_only=True)
+            weights = torch.load(final, weights_only=True, map_location="cpu")
         else:
-            weights = torch.load(checkpoint, weights_only=False)["learner"]["policy"]
+            weights = torch.load(checkpoint, weights_only=False, map_location="cpu")["processes"][0]["learner"]["policy"]
         return {k: v.float() if v.is_floating_point() else v for k, v in weights.items()}
 
     def load_policy(self) -> Any:
@@ -209,6 +219,13 @@ class Run:
         policy.set_training_mode(False)
         return policy
 
+    def layer(self) -> RewardLayer | None:
+        """The reward it was trained under, frozen, with what it had learned at the end."""
+        layer, path = self.config.layer(), self.folder / "reward.pt"
+        if layer is not None and path.exists():
+            layer.load_state_dict(torch.load(path, weights_only=False, map_location="cpu"))
+        return layer and layer.freeze()
+
     def episodes(self) -> Any:
         """The recorded `Episodes` of the trained agent; recorded now if the run has none."""
         from rewardscape.agents.episodes import Episodes, record
@@ -217,7 +234,7 @@ class Run:
         if path.exists():
             return Episodes.load(path)
         config = self.config
-        return record(self.load_policy(), config.env, config.layer(), EPISODES, config.seed, settings=config.env_settings)
+        return record(self.load_policy(), config.env, self.layer(), EPISODES, config.seed, settings=config.env_settings)
 
 
 @contextmanager
@@ -264,53 +281,85 @@ def train(config: Config, out: str | pathlib.Path, resume: bool = False, progres
             raise FileExistsError(f"{folder} holds a run already; pass resume to go on with it, or another folder")
         if asdict(read_config(folder / "config.yaml")) != asdict(config):
             raise ValueError(f"{folder}/config.yaml is of another run")
-    with own_randomness(base_seed(config.seed, "train") % 2**31, config.threads), Progress(config.steps, progress) as bar:
-        _learn(config, folder, bar)
+    with processes() as rank:
+        seed = (base_seed(config.seed, "train") + rank) % 2**31
+        with own_randomness(seed, config.threads), Progress(config.steps, progress if rank == 0 else "none") as bar:
+            _learn(config, folder, bar, rank)
     return Run(folder)
 
 
-def _learn(config: Config, folder: pathlib.Path, bar: Any) -> None:
+@contextmanager
+def processes() -> Iterator[int]:
+    """Join the other processes of ``torchrun``, if there are any: this one's number. The first writes the run."""
+    if int(os.environ.get("WORLD_SIZE", 1)) == 1:
+        yield 0
+        return
+    if torch.cuda.is_available():
+        torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", 0)))
+    distributed.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
+    try:
+        yield distributed.get_rank()
+    finally:
+        distributed.destroy_process_group()
+
+
+def gathered(value: Any) -> list[Any]:
+    """``value`` of every process, in the first; elsewhere nothing."""
+    if not distributed.is_initialized():
+        return [value]
+    found: list[Any] = [None] * distributed.get_world_size()
+    distributed.gather_object(value, found if distributed.get_rank() == 0 else None)
+    return found if distributed.get_rank() == 0 else []
+
+
+def _learn(config: Config, folder: pathlib.Path, bar: Any, rank: int) -> None:
     learner = learner_of(config.algo)(config)
+    if distributed.is_initialized() and config.algo != "ppo-device":
+        raise ValueError(f"algo={config.algo!r} learns in one process; in several: ppo-device")
     if config.start is not None:
         _begin_with(learner, config.start)
     envs = learner.vec_env.envs
     # only now: a config that cannot be trained leaves no folder behind
-    (folder / "checkpoints").mkdir(parents=True, exist_ok=True)
-    write_whole(folder / "config.yaml", yaml.safe_dump(asdict(config), sort_keys=False).encode())
-    write_whole(folder / "versions.json", json.dumps(versions(config), indent=1).encode())
     checkpoint = last_checkpoint(folder)
     metrics = folder / "metrics.jsonl"
     updates, spent = 0, 0.0
-    if checkpoint is None:
-        metrics.write_bytes(b"")
-    else:
+    if rank == 0:
+        (folder / "checkpoints").mkdir(parents=True, exist_ok=True)
+        write_whole(folder / "config.yaml", yaml.safe_dump(asdict(config), sort_keys=False).encode())
+        write_whole(folder / "versions.json", json.dumps(versions(config), indent=1).encode())
+        if checkpoint is None:
+            metrics.write_bytes(b"")
+    if checkpoint is not None:
         state = torch.load(checkpoint, weights_only=False)
-        _restore(state, learner)
+        _restore(state, learner, rank)
         updates, spent = state["updates"], state["seconds"]
-        with metrics.open("r+b") as file:  # what was logged after the checkpoint will be logged again
-            file.truncate(state["logged"])
-    board = _board(folder, learner.steps)
+        if rank == 0:
+            with metrics.open("r+b") as file:  # what was logged after the checkpoint will be logged again
+                file.truncate(state["logged"])
+    board = _board(folder, learner.steps) if rank == 0 else None
     started = time.perf_counter() - spent
     while learner.steps < config.steps:
         before, tick = learner.steps, time.perf_counter()
         losses = learner.update()
-        if envs.reward_layer is not None:  # nodes that learn: from the facts of the rollout's last step, [time = 1, row]
-            envs.reward_layer.update({name: fact[None] for name, fact in envs.facts.items() if isinstance(fact, np.ndarray)})
+        if envs.reward_layer is not None:
+            losses |= envs.reward_layer.update()
         updates += 1
         now = time.perf_counter()
         row = _row(learner, losses, updates, now - started, (learner.steps - before) / (now - tick))
-        with metrics.open("a") as file:
-            file.write(json.dumps(row) + "\n")
-        _write_board(board, row)
-        bar.update(row)
+        if rank == 0:
+            with metrics.open("a") as file:
+                file.write(json.dumps(row) + "\n")
+            _write_board(board, row)
+            bar.update(row)
         if updates % config.checkpoint_every == 0 or learner.steps >= config.steps:
-            with metrics.open("rb+") as file:
-                os.fsync(file.fileno())
-            _save(folder, learner, updates, now - started, metrics.stat().st_size)
+            _save(folder, learner, updates, now - started, rank)
     learner.policy.set_training_mode(False)
-    save_weights(folder / "policy.pt", learner.policy)
-    Run(folder).episodes().save(folder / "episodes.npz")
-    board.close()
+    if rank == 0:
+        if envs.reward_layer is not None and envs.reward_layer.learns:
+            torch.save(envs.reward_layer.state_dict(), folder / "reward.pt")
+        save_weights(folder / "policy.pt", learner.policy)
+        Run(folder).episodes().save(folder / "episodes.npz")
+        board.close()
     learner.vec_env.close()
 
 
@@ -356,17 +405,21 @@ def last_checkpoint(folder: pathlib.Path) -> pathlib.Path | None:
     return found[-1] if found else None
 
 
-def _save(folder: pathlib.Path, learner: Learner, updates: int, seconds: float, logged: int) -> None:
+def _save(folder: pathlib.Path, learner: Learner, updates: int, seconds: float, rank: int) -> None:
     layer = learner.vec_env.envs.reward_layer
-    state = {
+    own = {  # of each process its own
         "learner": learner.get_state(),
         "env": learner.vec_env.get_state(),
         "layer": None if layer is None else layer.state_dict(),
         "random": (random.getstate(), np.random.get_state(), torch.get_rng_state()),
-        "updates": updates,
-        "seconds": seconds,
-        "logged": logged,
     }
+    every = gathered(own)
+    if rank > 0:
+        return
+    metrics = folder / "metrics.jsonl"
+    with metrics.open("rb+") as file:
+        os.fsync(file.fileno())
+    state = {"processes": every, "updates": updates, "seconds": seconds, "logged": metrics.stat().st_size}
     path = folder / "checkpoints" / f"update-{updates:07}.pt"
     draft = path.with_suffix(".draft")
     with draft.open("wb") as file:
@@ -378,14 +431,17 @@ def _save(folder: pathlib.Path, learner: Learner, updates: int, seconds: float, 
         old.unlink()
 
 
-def _restore(state: dict[str, Any], learner: Learner) -> None:
-    learner.set_state(state["learner"])
-    learner.vec_env.set_state(state["env"])
-    if state["layer"] is not None:
-        learner.vec_env.envs.reward_layer.load_state_dict(state["layer"])
-    random.setstate(state["random"][0])
-    np.random.set_state(state["random"][1])
-    torch.set_rng_state(state["random"][2])
+def _restore(state: dict[str, Any], learner: Learner, rank: int) -> None:
+    if rank >= len(state["processes"]):
+        raise ValueError(f"this run was made by {len(state['processes'])} processes: go on with as many")
+    own = state["processes"][rank]
+    learner.set_state(own["learner"])
+    learner.vec_env.set_state(own["env"])
+    if own["layer"] is not None:
+        learner.vec_env.envs.reward_layer.load_state_dict(own["layer"])
+    random.setstate(own["random"][0])
+    np.random.set_state(own["random"][1])
+    torch.set_rng_state(own["random"][2])
 
 
 def write_whole(path: pathlib.Path, data: bytes) -> None:

@@ -1,4 +1,4 @@
-"""Agents that do not learn: what a trained one is measured against. Each is ``act(observation) -> actions``."""
+"""Agents as functions ``act(observation) -> actions``: those that do not learn, what a trained one is measured against, and policies."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ Actor = Callable[[Any], np.ndarray]
 
 def random_agent(envs: Any, seed: int = 0) -> Actor:
     """Actions drawn evenly from the action space."""
-    space, rows, rng = envs.single_action_space, envs.num_envs, np.random.default_rng(seed)
+    space, shape, rng = envs.single_action_space, envs.action_space.shape, np.random.default_rng(seed)
     if isinstance(space, gym.spaces.Box):
-        return lambda _: rng.uniform(space.low, space.high, (rows, *space.shape)).astype(space.dtype)
+        return lambda _: rng.uniform(space.low, space.high, shape).astype(space.dtype)
     if isinstance(space, gym.spaces.Discrete):
-        return lambda _: rng.integers(space.start, space.start + space.n, rows)
+        return lambda _: rng.integers(space.start, space.start + space.n, shape)
     if isinstance(space, gym.spaces.MultiDiscrete):
-        return lambda _: rng.integers(space.start, space.start + space.nvec, (rows, *space.shape))
+        return lambda _: rng.integers(space.start, space.start + space.nvec, shape)
     raise TypeError(f"no random agent for {space}")
 
 
@@ -36,9 +36,23 @@ def constant_agent(envs: Any, action: np.ndarray) -> Actor:
     return lambda _: actions
 
 
-def policy_agent(policy: Any, deterministic: bool = True) -> Actor:
-    """A Stable-Baselines3 policy."""
-    return lambda observation: policy.predict(observation, deterministic=deterministic)[0]
+class PolicyActor:
+    """A policy with SB3's ``predict`` as an actor. What it remembers of an episode is dropped in the rows given to `ended`."""
+
+    def __init__(self, policy: Any, deterministic: bool):
+        self.policy, self.deterministic = policy, deterministic
+        self.memory: Any = None
+        self.starts: Any = None
+
+    def __call__(self, observation: Any) -> np.ndarray:
+        actions, self.memory = self.policy.predict(
+            observation, state=self.memory, episode_start=self.starts, deterministic=self.deterministic
+        )
+        return actions
+
+    def ended(self, rows: np.ndarray) -> None:
+        """The episodes of these rows (bool ``[row]``) have ended."""
+        self.starts = rows
 
 
 # -------------------------------------------------------------------------------------------------- guesses in GUI worlds

@@ -1,4 +1,4 @@
-"""``rewardscape bench``: how fast the worlds and rewards run here, beside a peer in the same run.
+"""``rewardscape bench [gui|maze|training|cuda ...]``: how fast worlds, rewards and learners run here, beside peers in the same run.
 
 Every row is the median of alternating repeats with its spread (lowest to highest); a ratio is met when its whole interval is.
 """
@@ -30,37 +30,60 @@ print(time.perf_counter() - start)
 """
 
 
+SECTIONS = ("gui", "maze", "training", "cuda")
+
+
 def main(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(
         prog="rewardscape bench", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
+    parser.add_argument("sections", nargs="*", help=f"of {', '.join(SECTIONS)}; default: all, cuda where there is one")
     parser.add_argument("--repeats", type=int, default=7, help="of every row, at least 3; alternating")
     parser.add_argument("--seconds", type=float, default=1.0, help="each repeat takes about this long")
-    parser.add_argument("--rows", type=int, default=1024, help="of the vectors")
-    parser.add_argument("--reward", default="gui-g2")
+    parser.add_argument("--rows", type=int, default=1024, help="of the GUI vectors")
+    parser.add_argument("--reward", default="gui-g2", help="of the GUI worlds")
+    parser.add_argument(
+        "--peer", nargs="+", default=[], metavar="NAME=PYTHON", help="beside mazes: pufferlib, gymnax, envpool, each the Python\nof an environment that has it"
+    )
     parser.add_argument("--json", type=pathlib.Path, help="write the figures here too")
     options = parser.parse_args(argv)
     if options.repeats < 3 or options.rows < 1 or options.seconds <= 0:
         raise ValueError("--repeats is at least 3, --rows at least 1, --seconds above 0")
+    if unknown := set(options.sections) - set(SECTIONS):
+        raise ValueError(f"unknown section {min(unknown)!r}; allowed: {', '.join(SECTIONS)}")
     import rewardscape  # noqa: F401
+    from rewardscape.scripts import bench_maze
 
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     print(
         f"{cores} cores, Python {sys.version.split()[0]}, NumPy {np.__version__}; medians of {options.repeats} alternating repeats\n"
     )
-    found = {
-        "single": single(options.repeats, options.seconds, options.reward),
-        "vector": vector(options.repeats, options.seconds, options.rows, options.reward),
-        "memory": memory(options.rows),
-        "start": start(min(options.repeats, 5)),
-    }
+    chosen = options.sections or [name for name in SECTIONS if name != "cuda" or bench_maze.has_cuda()]
+    found: dict[str, Any] = {}
+    if "gui" in chosen:
+        found |= {
+            "single": single(options.repeats, options.seconds, options.reward),
+            "vector": vector(options.repeats, options.seconds, options.rows, options.reward),
+            "memory": memory(options.rows),
+            "start": start(min(options.repeats, 5)),
+        }
+    if "maze" in chosen:
+        peers = dict(peer.split("=", 1) for peer in options.peer if "=" in peer)
+        if len(peers) != len(options.peer):
+            raise ValueError(f"--peer takes NAME=PYTHON, not {options.peer}")
+        found["maze"] = bench_maze.mazes(options.repeats, options.seconds, peers)
+    if "training" in chosen:
+        found["training"] = bench_maze.training(options.repeats)
+    if "cuda" in chosen:
+        found["cuda"] = bench_maze.cuda(options.repeats, options.seconds)
     if options.json is not None:
         options.json.write_text(json.dumps(found, indent=1))
     return 0
 
 
-def alternate(tasks: dict[str, Callable[[int], None]], repeats: int, seconds: float) -> dict[str, list[float]]:
-    """Steps a second of every task (a function of the number of calls), ``repeats`` times each, in turns."""
+def alternate(tasks: dict[str, Callable[[int], int | None]], repeats: int, seconds: float) -> dict[str, list[float]]:
+    """Steps a second of every task, ``repeats`` times each, in turns. A task is a function of the number of calls, which returns the
+    steps it made where that is another number."""
     calls = {}
     for name, task in tasks.items():
         task(1)  # compiles
@@ -75,17 +98,17 @@ def alternate(tasks: dict[str, Callable[[int], None]], repeats: int, seconds: fl
     for _ in range(repeats):
         for name, task in tasks.items():
             begun = time.perf_counter()
-            task(calls[name])
-            rates[name].append(calls[name] / (time.perf_counter() - begun))
+            made = task(calls[name]) or calls[name]
+            rates[name].append(made / (time.perf_counter() - begun))
     return rates
 
 
-def _show(name: str, rates: list[float], more: str = "", unit: str = "steps/s") -> None:
+def show(name: str, rates: list[float], more: str = "", unit: str = "steps/s") -> None:
     middle, low, high = statistics.median(rates), min(rates), max(rates)
     print(f"  {name:<44}{middle:>12,.0f} {unit:<9}({low:,.0f} to {high:,.0f}){more}")
 
 
-def _ratio(rates: list[float], peer: list[float], asked: float | None = None) -> str:
+def ratio(rates: list[float], peer: list[float], asked: float | None = None) -> str:
     """The ratio of medians, and its range over the repeats made side by side."""
     pairs = [a / b for a, b in zip(rates, peer, strict=True)]
     text = f"   {statistics.median(rates) / statistics.median(peer):.1f}x ({min(pairs):.1f} to {max(pairs):.1f})"
@@ -94,7 +117,7 @@ def _ratio(rates: list[float], peer: list[float], asked: float | None = None) ->
     return text + (f", asked {asked:g}x: " + ("met" if min(pairs) >= asked else "not met"))
 
 
-def _walk(env: gym.Env) -> Callable[[int], None]:
+def walk(env: gym.Env) -> Callable[[int], None]:
     """Steps of one environment under random actions drawn beforehand, resets included."""
     env.action_space.seed(0)
     actions = [env.action_space.sample() for _ in range(1000)]
@@ -111,18 +134,18 @@ def _walk(env: gym.Env) -> Callable[[int], None]:
 
 def single(repeats: int, seconds: float, reward: str) -> dict[str, list[float]]:
     """`gymnasium.make` as a user calls it, observation "elements", against MiniGrid."""
-    tasks = {f"{env.split('/')[1]} reward={r}": _walk(gym.make(env, reward=r)) for env in WORLDS for r in (None, "hit", reward)}
+    tasks = {f"{env.split('/')[1]} reward={r}": walk(gym.make(env, reward=r)) for env in WORLDS for r in (None, "hit", reward)}
     try:
         import minigrid  # noqa: F401
 
-        tasks = {PEER: _walk(gym.make(PEER)), **tasks}
+        tasks = {PEER: walk(gym.make(PEER)), **tasks}
     except ImportError:
         print("note: MiniGrid is not installed (pip install minigrid): no ratios")
     rates = alternate(tasks, repeats, seconds)
     print("one environment, gymnasium.make, observation='elements'")
     for name, found in rates.items():
         asked = None if "GUIGrounding" not in name else 8.0 if name.endswith("None") else 2.0 if name.endswith(reward) else None
-        _show(name, found, _ratio(found, rates[PEER], asked) if PEER in rates and name != PEER else "")
+        show(name, found, ratio(found, rates[PEER], asked) if PEER in rates and name != PEER else "")
     print()
     return rates
 
@@ -164,7 +187,7 @@ def vector(repeats: int, seconds: float, rows: int, reward: str) -> dict[str, li
             alone = rates[name.replace(" reward=", ", ") + " alone"]
             shares = [whole / part for whole, part in zip(found, alone, strict=True)]
             more = f"   reward: {statistics.median(shares):.1%} of the step ({min(shares):.1%} to {max(shares):.1%})"
-        _show(name, found, more)
+        show(name, found, more)
     found = rates[f"GUIGrounding 64x64 pixels reward={reward}"]
     print(f"  asked of 64x64 pixels: 50,000 frames/s: {'met' if min(found) >= 50_000 else 'not met'}\n")
     return rates

@@ -29,10 +29,10 @@ def main(argv: list[str]) -> int:
         raise ValueError(f"--episodes={options.episodes}; allowed: an integer of at least 1")
     run = find_run(options.target)
     world = {**run.config.env_settings, **settings(options.settings)}
-    reward = options.reward or run.config.reward
+    reward = options.reward or run.layer()
     agents = {"trained": run.load_policy(), **{name: name for name in options.baselines}}
     results = compare(agents, run.config.env, reward, world, options.episodes, options.seed)
-    print(f"{run.config.env}, {options.episodes} episodes a row, reward {reward}")
+    print(f"{run.config.env}, {options.episodes} episodes a row, reward {options.reward or run.config.reward}")
     print(table(results))
     if options.json is not None:
         options.json.write_text(json.dumps(results, indent=1))
@@ -40,7 +40,7 @@ def main(argv: list[str]) -> int:
 
 
 def compare(
-    agents: dict[str, Any], env: str, reward: str | None, world: dict[str, Any], episodes: int, seed: int
+    agents: dict[str, Any], env: str, reward: Any, world: dict[str, Any], episodes: int, seed: int
 ) -> dict[str, dict[str, Any]]:
     """``{agent: {split: summary}}``; a world without splits has one, "all". Agents that do not fit the world are left out."""
     from rewardscape.agents.evaluate import evaluate

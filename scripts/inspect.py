@@ -83,10 +83,10 @@ def recording(target: str, agent: str = "trained", world: dict[str, Any] | None 
     config = run.config
     actor = run.load_policy() if agent == "trained" else agent
     known = {**config.env_settings, **(world or {})}
-    return _played(actor, config.env, config.reward, config.seed if seed is None else seed, known, agent)
+    return _played(actor, config.env, run.layer(), config.seed if seed is None else seed, known, agent)
 
 
-def _played(actor: Any, env: str, reward: str | None, seed: int, world: dict[str, Any], agent: str) -> Episodes:
+def _played(actor: Any, env: str, reward: Any, seed: int, world: dict[str, Any], agent: str) -> Episodes:
     try:
         return record(actor, env, reward, seed=seed, settings=world, agent=agent)
     except (TypeError, LookupError) as error:
@@ -173,11 +173,12 @@ def labels(lanes: Sequence[Episodes], targets: Sequence[str]) -> list[str]:
 def contributions(episodes: Episodes) -> dict[str, np.ndarray]:
     """What each addend of the reward adds to it, weight included, ``{name: [episode, time]}``: their sum is the reward.
 
-    0 where an addend does not apply and after the end. ValueError if the reward now pays otherwise than was recorded.
+    0 where an addend does not apply and after the end. A reward that learns, and is no longer what it was, is shown whole.
+    ValueError if the reward now pays otherwise than was recorded.
     """
     layer = get_reward(episodes.about.reward)
-    if layer is None:
-        return {"objective_gain": np.where(episodes.mask, episodes.rewards, 0.0)}
+    if layer is None or layer.learns:
+        return {"objective_gain" if layer is None else "reward": np.where(episodes.mask, episodes.rewards, 0.0)}
     layer = RewardLayer(layer.expression, layer.on_error).freeze()
     layer.keep_parts = True
     layer.attach(episodes.facts, world="this recording")
@@ -267,6 +268,8 @@ def _lane(lane: Episodes, name: str, which: Sequence[int], images: Images) -> di
     added = contributions(few)
     moments = replay(few, max(1, -(-int(few.length.sum()) // PICTURES)))
     addends = {"objective_gain": (1.0, None)} if layer is None else layer.addends
+    if layer is not None and layer.learns:
+        addends = {"reward": (1.0, layer.expression)}
     valid = few.facts.get("action_valid", np.ones(few.rewards.shape, bool))
     shown = []
     for k, length in enumerate(few.length.tolist()):

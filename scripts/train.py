@@ -1,8 +1,12 @@
-"""``rewardscape train ENV --reward R``: train an agent into a run directory, with PPO, A2C or group-relative."""
+"""``rewardscape train ENV --reward R``: train an agent into a run directory, with PPO, A2C, group-relative, or PPO on the device.
+
+In several processes: ``torchrun --nproc-per-node N --no-python rewardscape train ENV --algo ppo-device ...``.
+"""
 
 from __future__ import annotations
 
 import argparse
+import os
 import pathlib
 import re
 import time
@@ -15,9 +19,15 @@ def main(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="rewardscape train", description=__doc__)
     parser.add_argument("env", nargs="?", help="id of the world, such as GUIScreens-v0")
     parser.add_argument("--reward", help="preset, formula or YAML file; default: the increment of the objective")
-    parser.add_argument("--algo", default="ppo", help="ppo (default), a2c, or grpo: group-relative, without a critic")
-    parser.add_argument("--credit", help="stage of grpo: none, reward_to_go(gamma=...) or per_turn")
-    parser.add_argument("--advantage", help="stage of grpo: group_relative(scale=...), leave_one_out, decoupled ...")
+    parser.add_argument(
+        "--algo",
+        default="ppo",
+        help="ppo (default), a2c; grpo: group-relative, without a critic; ppo-device: thousands of rows, CPU or GPU",
+    )
+    parser.add_argument("--credit", help="stage of grpo and ppo-device: none, reward_to_go(gamma=...) or per_turn")
+    parser.add_argument(
+        "--advantage", help="stage of grpo and ppo-device: group_relative(scale=...), leave_one_out, decoupled ..."
+    )
     parser.add_argument("--start", help="begin with the weights of this run, or of a world's shipped baseline")
     parser.add_argument("--steps", type=int, default=200_000)
     parser.add_argument("--seed", type=int, default=0, help="run number")
@@ -49,6 +59,8 @@ def main(argv: list[str]) -> int:
     keep_memory()
     started = time.perf_counter()
     run = train(config, folder, resume=options.resume is not None, progress=options.progress)
+    if int(os.environ.get("RANK", 0)) > 0:
+        return 0  # the first process writes the run
     last = run.metrics()[-1]
     print(f"{last['steps']} steps in {time.perf_counter() - started:.0f} s: objective {last['objective']:.3f} while training")
     print(f"run: {run.folder}    next: rewardscape evaluate {run.folder}    rewardscape render {run.folder}")
