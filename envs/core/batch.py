@@ -178,6 +178,9 @@ class Batch:
         for name, array in self.arrays.items():
             array[where] = state[name][where]
 
+    def __reduce__(self) -> Any:
+        raise TypeError("a batch holds addresses of its arrays and cannot be pickled or copied: keep what get_state gives")
+
 
 def _host(group: Any) -> Any:
     """A NamedTuple of device arrays with empty NumPy arrays of the same kind in their place: enough to lay out."""

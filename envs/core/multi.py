@@ -11,7 +11,7 @@ from pettingzoo.utils import parallel_to_aec
 
 from rewardscape.envs.core.actions import put
 from rewardscape.envs.core.others import agent_space
-from rewardscape.envs.core.single import OneRow, full_id, load_rules
+from rewardscape.envs.core.single import OneRow, full_id, load_rules, revived
 from rewardscape.envs.core.world import Rules
 
 
@@ -127,6 +127,10 @@ class CompiledParallelEnv(OneRow, ParallelEnv):
         twin = CompiledParallelEnv(self.rules, layer and layer.twin(), self.render_mode, self._stepper.batch.limit)
         twin.set_state(self.get_state())
         return twin
+
+    def __reduce__(self) -> Any:
+        arguments = self.rules, self.reward_layer, self.render_mode, self._stepper.batch.limit
+        return revived, (type(self), arguments, self.get_state())
 
 
 def _copied(observation: Any, at: tuple[int, ...]) -> Any:

@@ -56,6 +56,15 @@ def full_id(env: str) -> str:
     raise ValueError(f"unknown environment {env!r}; there are: {', '.join(known)}")
 
 
+def revived(face: Any, arguments: tuple[Any, ...], state: dict[str, Any], spec: Any = None) -> Any:
+    """A pickled face, made anew at its moment: its arrays' addresses do not travel."""
+    env = face(*arguments)
+    env.set_state(state)
+    if spec is not None:
+        env.spec = spec
+    return env
+
+
 class OneRow:
     """What the faces of a single row share: where they are, what judges them, how they look."""
 
@@ -234,3 +243,7 @@ class CompiledEnv(OneRow, gym.Env):
         twin.set_state(self.get_state())
         twin.spec = self.spec
         return twin
+
+    def __reduce__(self) -> Any:
+        arguments = self.rules, self.reward_layer, self.render_mode, *self._asked
+        return revived, (type(self), arguments, self.get_state(), self.spec)

@@ -41,8 +41,11 @@ class Stepper:
         self.episode = {name: arrays[f"episode/{name}"] for name in _EPISODE}
         keys = rules.observation_keys
         names = [n.split("/")[1] for n in arrays if n.startswith("observation/")]
-        self.observation: Any = (
-            {key: arrays[f"observation/{key}"] for key in keys} if keys is not None else arrays[f"observation/{names[0]}"]
+        space: Any = rules.observation_space
+        self.observation: Any = (  # rules may keep it flat: what agents see has the shape of its space
+            {key: arrays[f"observation/{key}"].reshape(rows, *space[key].shape) for key in keys}
+            if keys is not None
+            else arrays[f"observation/{names[0]}"].reshape(rows, *space.shape)
         )
         self.facts: dict[str, Any] = {n.split("/")[1]: a for n, a in arrays.items() if n.startswith("facts/")}
         self.facts |= {name: self.episode[name] for name in ("terminated", "truncated", "step", "seed", "objective")}
