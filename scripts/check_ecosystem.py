@@ -1,4 +1,4 @@
-"""``rewardscape check-ecosystem [LIBRARY ...]``: our rewards inside trainers of language models, each in an environment of its own.
+"""``rewardscape check-ecosystem [LIBRARY ...]``: our rewards in trainers of language models, our worlds in RLlib, each by itself.
 
 For every library a virtual environment is made (or used again) under ``$REWARDSCAPE_ECOSYSTEM``, by default
 ``~/.cache/rewardscape/ecosystem``, with the library, a torch of the version tested here and this checkout; in it runs
@@ -13,7 +13,11 @@ import pathlib
 import subprocess
 import sys
 
-LIBRARIES = {"trl": ["trl==1.16.0"], "verl": ["verl==0.9.1"]}  # what each environment gets beside torch and this package
+LIBRARIES = {  # what each environment gets beside torch and this package
+    "trl": ["trl==1.16.0"],
+    "verl": ["verl==0.9.1"],
+    "rllib": ["ray[rllib]==2.60.0", "gymnasium==1.2.2"],
+}
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -65,9 +69,9 @@ def check(library: str, verbose: bool = False) -> tuple[bool, str]:
 
 
 def run(command: list[str], folder: pathlib.Path, verbose: bool) -> tuple[bool, str]:
-    """Run a command in a folder, offline as far as model hubs go: ``(succeeded, its output)``."""
+    """Run a command in a folder, offline as far as model hubs and Ray's statistics go: ``(succeeded, its output)``."""
     settings = {"HF_HUB_OFFLINE": "1", "CUDA_VISIBLE_DEVICES": "", "TOKENIZERS_PARALLELISM": "false", "PYTHONUNBUFFERED": "1"}
-    environment = {**os.environ, **settings}
+    environment = {**os.environ, **settings, "RAY_USAGE_STATS_ENABLED": "0"}
     done = subprocess.run(
         command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
     )
