@@ -35,18 +35,20 @@ class Actions:
 
     def __init__(self, space: gym.Space):
         self.box = isinstance(space, gym.spaces.Box)
+        self.choices: tuple[int, ...] = ()
         if isinstance(space, gym.spaces.Box) and space.is_bounded():
-            self.shape, self.choices, self.size = space.shape, (), int(np.prod(space.shape))
+            self.shape, self.size = space.shape, int(np.prod(space.shape))
             low, high = torch.as_tensor(space.low), torch.as_tensor(space.high)
             self.offset, self.half = (low + high) / 2, (high - low) / 2
         elif isinstance(space, gym.spaces.Discrete):
             self.shape, self.choices = (), (int(space.n),)
             self.offset = torch.tensor(int(space.start))
-        elif isinstance(space, (gym.spaces.MultiDiscrete, gym.spaces.MultiBinary)):
-            many = isinstance(space, gym.spaces.MultiDiscrete)
-            self.shape = space.shape
-            self.choices = tuple(int(n) for n in space.nvec.reshape(-1)) if many else (2,) * int(np.prod(space.shape))
-            self.offset = torch.as_tensor(space.start if many else np.zeros(space.shape, np.int64))
+        elif isinstance(space, gym.spaces.MultiDiscrete):
+            self.shape, self.choices = space.shape, tuple(int(n) for n in space.nvec.reshape(-1))
+            self.offset = torch.as_tensor(space.start)
+        elif isinstance(space, gym.spaces.MultiBinary):
+            self.shape, self.choices = space.shape, (2,) * int(np.prod(space.shape))
+            self.offset = torch.zeros(space.shape, dtype=torch.int64)
         else:
             raise ValueError(f"ppo-device acts in a bounded Box, Discrete, MultiDiscrete or MultiBinary, not in {space}")
         if not self.box:
@@ -71,7 +73,7 @@ class Actions:
             log_prob = (-0.5 * ((flat - numbers) / log_std.exp()) ** 2 - log_std - constant).sum(-1)
             return log_prob, (log_std + constant + 0.5).sum().expand_as(log_prob)
         flat = actions.reshape(*numbers.shape[:-1], len(self.choices))
-        log_prob, entropy = 0.0, 0.0
+        log_prob = entropy = numbers.new_zeros(numbers.shape[:-1])
         for k, part in enumerate(numbers.split(self.choices, -1)):
             logs = functional.log_softmax(part, -1)
             log_prob = log_prob + logs.gather(-1, flat[..., k : k + 1])[..., 0]
@@ -118,6 +120,8 @@ class ActorCritic(nn.Module):
         if self.normalize:
             shape = observation_space.shape or ()
             self.seen: torch.Tensor
+            self.mean: torch.Tensor
+            self.square: torch.Tensor
             for name, value in (("seen", torch.zeros(())), ("mean", torch.zeros(shape)), ("square", torch.ones(shape))):
                 self.register_buffer(name, value.double())
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import json
 import pathlib
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-import gymnasium as gym
 import numpy as np
 
 from rewardscape.agents.scripted import Actor
@@ -40,8 +40,10 @@ class Episodes:
 
     ``seed`` ``[episode]``: which episodes they are (the first of a row with that seed). ``actions``: as the agent gave them.
     ``facts``: of every step, by name; ``start``: facts of the reset, ``[episode, ...]``. ``rewards`` ``[episode, time]``,
-    ``terms``: raw values by name (NaN: did not apply). ``objective`` ``[episode, time]``: the true score so far. With several agents
-    actions, rewards, terms and facts have an axis of agents after time.
+    ``terms``: raw values by name (NaN: did not apply). ``objective`` ``[episode, time]``: the true score so far.
+
+    In a world of several agents facts have an axis of agents after time. So have actions, rewards and terms, unless the agent was
+    one `learner` among others: then they are its own.
     """
 
     about: About
@@ -63,9 +65,26 @@ class Episodes:
         return np.arange(self.rewards.shape[1]) < self.length[:, None]
 
     @property
+    def agents(self) -> int | None:
+        """How many agents the world has; None where there is no axis of agents."""
+        terminated = self.facts["terminated"]
+        return terminated.shape[2] if terminated.ndim > 2 else None
+
+    @property
+    def learner(self) -> int | None:
+        """Whose actions and rewards these are, in a world of several agents; None: everyone's."""
+        asked = [self.about.settings.get(name) for name in ("others", "learner")]
+        return None if asked == [None, None] else int(asked[1] or 0)
+
+    def acted(self, values: np.ndarray) -> np.ndarray:
+        """``values`` ``[episode, time, ...]`` with 0 after the end of each episode."""
+        return np.where(self.mask.reshape(self.mask.shape + (1,) * (values.ndim - 2)), values, 0)
+
+    @property
     def returns(self) -> np.ndarray:
-        """Undiscounted sum of the rewards, ``[episode]``."""
-        return np.where(self.mask, self.rewards, 0.0).sum(1)
+        """Undiscounted sum of the rewards, ``[episode]``; where every agent is paid, the mean of theirs."""
+        summed = self.acted(self.rewards).sum(1)
+        return summed if summed.ndim == 1 else summed.mean(1)
 
     @property
     def final_objective(self) -> np.ndarray:
@@ -94,19 +113,33 @@ class Episodes:
         layer = get_reward(reward)
         if layer is None:
             gains = np.diff(self.objective, axis=1, prepend=0.0)
+            gains = np.broadcast_to(gains.reshape(gains.shape + (1,) * (self.rewards.ndim - 2)), self.rewards.shape)
             return replace(self, rewards=gains, terms={}, about=replace(self.about, reward=None))
         if layer.learns:
             raise ValueError(f"{layer.expression} learns beside an agent: a recording cannot be judged by it")
-        layer = RewardLayer(layer.expression, layer.on_error).freeze()
-        layer.attach(self.facts, world="this recording")
-        layer.reset({**self.facts_at(0), **self.start})
         rewards, terms = np.zeros(self.rewards.shape), dict[str, np.ndarray]()
-        for t in range(self.rewards.shape[1]):
-            rewards[:, t], found = layer.step(self.facts_at(t), self.mask[:, t])
+        for t, (paid, found) in enumerate(self.judged(RewardLayer(layer.expression, layer.on_error))):
+            rewards[:, t] = paid
             for name, values in found.items():
                 terms.setdefault(name, np.full(rewards.shape, np.nan))[:, t] = values
         name = reward if isinstance(reward, str) else str(layer.expression)
         return replace(self, rewards=rewards, terms=terms, about=replace(self.about, reward=name))
+
+    def judged(self, layer: RewardLayer) -> Iterator[tuple[np.ndarray, dict[str, np.ndarray]]]:
+        """What ``layer``, frozen from now on, pays for each step, and its terms: ``[episode]`` or, where everyone is paid,
+        ``[episode, agent]``. With ``layer.keep_parts``, the addends stand in its ``parts`` meanwhile, of all agents.
+
+        ValueError if the recording lacks a fact that the layer needs.
+        """
+        layer.freeze().attach(self.facts, "this recording", self.agents)
+        layer.reset({**self.facts_at(0), **self.start})
+        for t, rows in enumerate(self.mask.T):
+            rewards, terms = layer.step(self.facts_at(t), rows)
+            yield self.own(rewards), {name: self.own(values) for name, values in terms.items()}
+
+    def own(self, values: np.ndarray) -> np.ndarray:
+        """The learner's column of ``[episode, agent]``; all of it where nobody was singled out."""
+        return values if self.learner is None or values.ndim == 1 else values[:, self.learner]
 
     def facts_at(self, t: int) -> dict[str, Any]:
         """Facts of step ``t``, ``[episode, ...]``, where an episode has ended those of its last step."""
@@ -163,20 +196,16 @@ def record(
 
     Every row plays one episode, so that long ones are not left out.
     """
-    from rewardscape.agents.evaluate import as_actor, own_draws
+    from rewardscape.agents.evaluate import as_actor, make_rows, own_draws
 
     settings = settings or {}
     layer = get_reward(reward)
-    if layer is not None:
-        layer = layer.twin().freeze()
-    envs: Any = gym.make_vec(
-        env, num_envs=episodes, vectorization_mode="vector_entry_point", autoreset_mode="next_step", reward=layer, **settings
-    ).unwrapped
+    envs = make_rows(env, layer, settings, episodes)
     act: Actor = as_actor(actor, envs, seed, settings, env)
-    observation, info = envs.reset(seed=base_seed(seed, seeds))
+    observation, _ = envs.reset(seed=base_seed(seed, seeds))
     kept = [name for name in envs.facts if name not in _NOT_KEPT]
-    first = {"objective": info["objective"], "seed": np.array(envs._stepper.episode["seed"])}
-    start = {name: np.array(envs.facts[name]) for name in kept} | first
+    seeds_played = np.array(envs._stepper.episode["seed"])
+    start = {name: np.array(envs.facts[name]) for name in kept}
     steps: list[dict[str, Any]] = []
     alive, length = np.ones(episodes, bool), np.zeros(episodes, np.int64)
     with own_draws(seed):
@@ -196,7 +225,7 @@ def record(
         n: {k: np.stack([step[n][k] for step in steps], 1) for k in steps[0][n]} for n in ("terms", "facts")
     }
     found = Episodes(
-        About(env, name, settings, agent, envs.rules.success_threshold), first["seed"], length,
+        About(env, name, settings, agent, envs.rules.success_threshold), seeds_played, length,
         start=start, **stacked, **tables,
     )  # fmt: skip
     envs.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import itertools
 import sys
 from collections.abc import Callable, Iterator
@@ -21,10 +22,37 @@ from rewardscape.agents.scripted import (
     role_agent,
 )
 from rewardscape.envs.core.random import base_seed
+from rewardscape.envs.core.single import load_rules
+from rewardscape.envs.core.world import Rules
 from rewardscape.envs.gui.vocabulary import INTERACTIVE
 from rewardscape.rewards import get_reward
 
 BASELINES = ("random", "constant", "role", "overlap", "expert")
+
+
+def baselines_of(env: str, settings: dict[str, Any] | None = None) -> tuple[str, ...]:
+    """Those of BASELINES that fit a world: guesses by role and by words are for screens whose elements are told."""
+    envs = make_evaluation(env, None, settings or {}, 1)
+    space, action, rules = envs.single_observation_space, envs.single_action_space, type(envs.rules)
+    envs.close()
+    told = isinstance(space, gym.spaces.Dict) and {"boxes", "roles", "names", "instruction"} <= set(space.spaces)
+    clicks = isinstance(action, gym.spaces.Box) and action.shape in _CLICKS
+    fits = {
+        "random": True, "constant": clicks or isinstance(action, gym.spaces.Discrete), "role": told, "overlap": told,
+        "expert": rules.expert is not Rules.expert,
+    }  # fmt: skip
+    return tuple(name for name in BASELINES if fits[name])
+
+
+def splits_of(env: str, settings: dict[str, Any] | None = None) -> tuple[str, ...]:
+    """The splits an evaluation tells apart: that of ``settings``, or all of the world's, or () if its episodes are all alike
+    (mazes are alike unless there is a fixed number of them)."""
+    settings = settings or {}
+    kwargs = {**gym.spec(env).kwargs, **settings}
+    known = inspect.signature(load_rules(kwargs["rules"]).__init__).parameters if "rules" in kwargs else {}
+    if "split" not in known or ("mazes" in known and not kwargs.get("mazes", known["mazes"].default)):
+        return ()
+    return (settings["split"],) if "split" in settings else ("train", "held-out")
 
 
 def interval(values: np.ndarray, level: float = 0.95, resamples: int = 2000, seed: int = 0) -> tuple[float, float]:
@@ -96,11 +124,19 @@ def summary(played: dict[str, Any]) -> dict[str, Any]:
 
 def make_evaluation(env: str, reward: Any, settings: dict[str, Any], rows: int = 256) -> Any:
     """The vector environment episodes are played on; its reward layer is frozen."""
+    return make_rows(env, reward, settings, rows, autoreset_mode="same_step", copy=False)
+
+
+def make_rows(env: str, reward: Any, settings: dict[str, Any], rows: int, **face: Any) -> Any:
+    """A vector environment in NumPy whose reward layer is frozen; ``face``: as of its making. ValueError for a setting that the
+    world does not have."""
     layer = get_reward(reward)
-    return gym.make_vec(
-        env, num_envs=rows, vectorization_mode="vector_entry_point", autoreset_mode="same_step",
-        reward=layer and layer.twin().freeze(), copy=False, **settings,
-    )  # fmt: skip
+    layer = layer and layer.twin().freeze()
+    try:
+        made = gym.make_vec(env, num_envs=rows, vectorization_mode="vector_entry_point", reward=layer, **face, **settings)
+    except TypeError as error:
+        raise ValueError(f"settings of {env}: {error}") from None
+    return made.unwrapped
 
 
 def evaluate(
@@ -175,13 +211,14 @@ def baseline(name: str, env: str, training: dict[str, Any], seed: int = 0, episo
 
 
 _BEST: dict[tuple, Callable[[Any], Actor]] = {}  # training and held-out episodes ask for the same guess
+_CLICKS = ((2,), (3,), (4,))  # shapes of an action that is a click: a point, with confidence, a box
 
 
 def _constants(envs: Any) -> list[Callable[[Any], Actor]]:
     space = envs.single_action_space
     if isinstance(space, gym.spaces.Discrete):
         return [lambda e, a=a: constant_agent(e, np.array(a)) for a in range(int(space.start), int(space.start + space.n))]  # type: ignore[misc]
-    if not isinstance(space, gym.spaces.Box) or space.shape[0] not in (2, 3, 4):
+    if not isinstance(space, gym.spaces.Box) or space.shape not in _CLICKS:
         raise TypeError(f"no constant actions to try for {space}")
     found: list[Callable[[Any], Actor]] = []
     for x, y in itertools.product(np.linspace(-0.95, 0.95, 20), np.linspace(-0.95, 0.95, 15)):

@@ -136,7 +136,7 @@ class Rows:
         return reward.float()
 
     def _note(self, reward: torch.Tensor) -> None:
-        log, stepper = self._log, self.stepper
+        stepper = self.stepper
         acted = ~self.fresh
         own = reward if self.agents is None else reward.mean(-1)
         valid = stepper.facts["action_valid"]
@@ -145,9 +145,9 @@ class Rows:
         done = acted & (self.terminated | self.truncated)
         objective, step = stepper.episode["objective"], stepper.episode["step"]
         ended = done.double()
-        row = (acted, ended, own, invalid * acted, objective * ended, (objective >= self.envs.rules.success_threshold) * ended)
-        row += (self.returns * ended, step * ended)
-        self._log = log + torch.stack([part.double().sum() for part in row])
+        succeeded = objective >= self.envs.rules.success_threshold
+        row = [acted, ended, own, invalid * acted, objective * ended, succeeded * ended, self.returns * ended, step * ended]
+        self._log += torch.stack([part.double().sum() for part in row])
         for name, term in stepper.terms.items():
             known = ~torch.isnan(term)
             sums = torch.stack([torch.where(known, term, 0.0).double().sum(), known.double().sum()])
@@ -167,7 +167,7 @@ class Rows:
         return episodes, turns, longest
 
     def _clear(self) -> None:
-        self._log = torch.zeros(8, dtype=torch.float64, device=self.device)
+        self._log: torch.Tensor = torch.zeros(8, dtype=torch.float64, device=self.device)
         self._terms: dict[str, torch.Tensor] = {}
 
     def episode_log(self) -> dict[str, Any]:
@@ -205,11 +205,9 @@ class Clock:
         self.mark("")
 
     def mark(self, name: str) -> None:
+        now: Any = torch.cuda.Event(enable_timing=True) if self.cuda else time.perf_counter()
         if self.cuda:
-            now = torch.cuda.Event(enable_timing=True)
             now.record()
-        else:
-            now = time.perf_counter()
         self.marks.append((name, now))
 
     def seconds(self) -> dict[str, float]:

@@ -359,6 +359,7 @@ def _learn(config: Config, folder: pathlib.Path, bar: Any, rank: int) -> None:
             torch.save(envs.reward_layer.state_dict(), folder / "reward.pt")
         save_weights(folder / "policy.pt", learner.policy)
         Run(folder).episodes().save(folder / "episodes.npz")
+    if board is not None:
         board.close()
     learner.vec_env.close()
 

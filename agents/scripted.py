@@ -31,8 +31,8 @@ def expert_agent(envs: Any) -> Actor:
 
 
 def constant_agent(envs: Any, action: np.ndarray) -> Actor:
-    """The same action always."""
-    actions = np.repeat(np.asarray(action, envs.single_action_space.dtype)[None], envs.num_envs, 0)
+    """The same action always, of every agent."""
+    actions = np.array(np.broadcast_to(np.asarray(action, envs.single_action_space.dtype), envs.action_space.shape))
     return lambda _: actions
 
 

@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import gymnasium as gym
@@ -81,7 +81,7 @@ def main(argv: list[str]) -> int:
     return 0
 
 
-def alternate(tasks: dict[str, Callable[[int], int | None]], repeats: int, seconds: float) -> dict[str, list[float]]:
+def alternate(tasks: Mapping[str, Callable[[int], int | None]], repeats: int, seconds: float) -> dict[str, list[float]]:
     """Steps a second of every task, ``repeats`` times each, in turns. A task is a function of the number of calls, which returns the
     steps it made where that is another number."""
     calls = {}

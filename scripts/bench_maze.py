@@ -32,7 +32,7 @@ def stepping(rows: int, reward: str | None, **settings: Any) -> Callable[[int], 
     envs: Any = gym.make_vec(
         MAZE, num_envs=rows, vectorization_mode="vector_entry_point", reward=reward, copy=False, **settings
     ).unwrapped
-    actions = np.random.default_rng(0).integers(0, 3, (16, rows))
+    actions: Any = np.random.default_rng(0).integers(0, 3, (16, rows))
     if envs.device != "cpu":
         import torch
 
@@ -99,7 +99,7 @@ def training(repeats: int) -> dict[str, Any]:
     from rewardscape.agents.runs import Config, make_envs
 
     rows, n_steps, batch = 1024, 32, 8192
-    settings = {"n_steps": n_steps, "batch_size": batch, "n_epochs": 4, "learning_rate": 1e-3, "ent_coef": 0.01}
+    settings: dict[str, Any] = {"n_steps": n_steps, "batch_size": batch, "n_epochs": 4, "learning_rate": 1e-3, "ent_coef": 0.01}
     config = Config(MAZE, n_envs=rows, algorithm_settings=settings, algo="ppo-device")
     torch.set_num_threads(config.threads)
     learners = {"ppo-device": DeviceLearner(config)}

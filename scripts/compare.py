@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from rewardscape.scripts.options import add_world_settings, settings, splits_of
+from rewardscape.scripts.options import add_world_settings, settings
 from rewardscape.scripts.report import Report
 
 COLOURS = ("#1f6f78", "#c8553d", "#7a5ea8", "#b58900", "#3b6fb6", "#5f8a3a", "#a8476f", "#6b7280")
@@ -35,7 +35,7 @@ def main(argv: list[str]) -> int:
     parser.add_argument(
         "--rewards", nargs="+", required=True, help="presets, formulas or YAML files; the first is compared with"
     )
-    parser.add_argument("--algo", default="ppo", help="ppo (default), a2c or grpo")
+    parser.add_argument("--algo", default="ppo", help="ppo (default), ppo-device, a2c or grpo")
     parser.add_argument("--steps", type=int, default=200_000, help="of each run")
     parser.add_argument("--seeds", type=int, default=5, help="runs of each reward")
     parser.add_argument("--first-seed", type=int, default=0)
@@ -109,11 +109,15 @@ def name_of(reward: str) -> str:
 
 def unfit(config: Any) -> str:
     """Why a config's reward does not fit its world, or ""."""
-    from rewardscape.agents.runs import make_envs
+    from rewardscape.agents.evaluate import make_rows
+    from rewardscape.agents.runs import learner_of
 
-    make_envs(config, 0, n_envs=1, reward=None).close()  # what is wrong with the world is wrong under every reward
+    # what is wrong with the world or the learner is wrong under every reward
+    envs = make_rows(config.env, None, config.env_settings, 1)
+    learner_of(config.algo).build_policy(config)
     try:
-        make_envs(config, 0, n_envs=1).close()
+        envs.set_reward(config.layer())
+        envs.reset(seed=0)
     except ValueError as error:
         return str(error)
     return ""
@@ -159,7 +163,7 @@ def train_arms(arms: dict[str, Arm], folder: pathlib.Path, workers: int | None, 
 
 def evaluated(run: Any, episodes: int = 1000) -> dict[str, dict[str, Any]]:
     """``{split: summary}`` of a run on fresh test episodes of its own seed, kept in its evaluation.json."""
-    from rewardscape.agents.evaluate import evaluate
+    from rewardscape.agents.evaluate import evaluate, splits_of
     from rewardscape.agents.runs import write_whole
 
     path = run.folder / "evaluation.json"
@@ -167,7 +171,7 @@ def evaluated(run: Any, episodes: int = 1000) -> dict[str, dict[str, Any]]:
     if kept.get("episodes") == episodes:
         return kept["splits"]
     config = run.config
-    splits = (config.env_settings["split"],) if "split" in config.env_settings else splits_of(config.env)
+    splits = splits_of(config.env, config.env_settings)
     policy = run.load_policy()
     found = {
         split: evaluate(policy, config.env, config.layer(), episodes, config.seed, "test",
@@ -455,9 +459,14 @@ def curves_figure(arms: Sequence[Arm], names: Sequence[str] = (), threshold: flo
                 axis.axhline(threshold, color="#9aa5b1", linewidth=0.8, linestyle=":")
         for axis in list(axes.flat)[len(names) :]:
             axis.set_visible(False)
-        handles, labels = axes[0][0].get_legend_handles_labels()
+        named: dict[str, Any] = {}  # of all panels: the first has no curves where no episode has ended
+        for axis in axes.flat:
+            lines_drawn, labels = axis.get_legend_handles_labels()
+            named |= dict(zip(labels, lines_drawn, strict=True))
         figure.tight_layout()
-        figure.legend(handles, labels, loc="lower left", bbox_to_anchor=(0.01, 1.0), ncols=min(4, max(len(labels), 1)))
+        figure.legend(
+            list(named.values()), list(named), loc="lower left", bbox_to_anchor=(0.01, 1.0), ncols=min(4, max(len(named), 1))
+        )
     plt.close(figure)
     return figure
 
@@ -530,8 +539,8 @@ def write_report(results: dict[str, Any], arms: dict[str, Arm], path: pathlib.Pa
     report.table(*rows_of(results))
     report.text(
         "Alarm: in how many runs the objective falls or stays while the reward rises, see below. "
-        f"Every run is evaluated on {results['episodes']} test episodes that training never saw, acting as it means to; the same "
-        "seed means the same episodes under every reward. Steps to the threshold: median over seeds, of the objective while "
+        f"Every run is evaluated on {results['episodes']} test episodes that training never saw, of continuous actions the likeliest; the "
+        "same seed means the same episodes under every reward. Steps to the threshold: median over seeds, of the objective while "
         f"training, averaged over {SMOOTH} updates; a run that never reached it counts as later than any other. Area: mean height "
         "of that curve."
     )

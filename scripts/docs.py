@@ -21,21 +21,20 @@ import gymnasium as gym
 import numpy as np
 
 import rewardscape
-from rewardscape.envs.core.single import load_rules
+from rewardscape.envs.core.single import full_id, load_rules
 from rewardscape.envs.core.world import fields
-from rewardscape.envs.gui.common import ACTIONS, OBSERVATIONS
-from rewardscape.envs.gui.vocabulary import ROLES, STATES
+from rewardscape.envs.gui.common import ACTIONS
 from rewardscape.rewards import FACTS, TERMS, Node, Preset, RewardLayer, Term, list_presets, load_terms
 from rewardscape.rewards.core.operations import OPERATIONS
 from rewardscape.rewards.core.registry import TERM_MODULES
 from rewardscape.rewards.core.stages import STAGES, Part, Rollouts, Stage, StageMaker, load_stages
 from rewardscape.rewards.core.terms import find_term
 from rewardscape.scripts import compare, reproduce
-from rewardscape.scripts.envs import settings_of
+from rewardscape.scripts.envs import attaches, example_reward, facts_of, settings_of
 from rewardscape.scripts.reward_plots import panels_of, plot
+from rewardscape.scripts.world_texts import guide_of
 
 AGENTS = ("expert", "trained", "overlap", "role", "constant", "random")
-CORE_FACTS = ("objective", "action", "action_valid", "terminated", "truncated", "step", "seed")  # of every world
 EPISODES = 1000  # of a row of --measure
 PICTURED = 9  # the episode of a world's picture
 PAID = 256  # episodes from which a reward's page tells what agents are paid
@@ -47,14 +46,17 @@ def main(argv: list[str]) -> int:
     )
     parser.add_argument("--out", type=pathlib.Path, default=pathlib.Path("docs"), help="folder the pages are written to")
     parser.add_argument(
-        "--measure", action="store_true", help=f"first play {EPISODES:,} episodes with every agent and renew docs/scores.json"
+        "--measure",
+        nargs="*",
+        metavar="ENV",
+        help=f"first play {EPISODES:,} episodes with every agent, in these worlds or in all, and renew docs/scores.json",
     )
     options = parser.parse_args(argv)
     repository = pathlib.Path.cwd()
     if not (repository / "tests" / "parity" / "vectors").is_dir():
         raise ValueError(f"{repository} has no tests/parity/vectors: rewardscape docs runs in the root of a checkout")
-    if options.measure:
-        measured = json.dumps(measure(repository), indent=1)
+    if options.measure is not None:
+        measured = json.dumps(measure(repository, [full_id(env) for env in options.measure]), indent=1)
         (repository / "docs" / "scores.json").write_text(measured + "\n")
     written = generate(options.out, repository)
     print(f"{len(written)} files in {options.out}")
@@ -169,9 +171,10 @@ def index_page(repository: pathlib.Path, recorded: dict[str, str]) -> str:
         [f"[`{module}`](terms.md#{module})", first_line(doc), ", ".join(term_link(made.name) for made in found)]
         for module, doc, found in modules()
     ])]  # fmt: skip
-    parts += [
-        "Terms are combined with `+ - *` and with " + ", ".join(f"[`{n}`](terms.md#operation-{n})" for n in OPERATIONS) + "."
-    ]
+    parts += ["## Operations", "What terms are combined with, beside `+ - *`, and rewards that remember or learn.", table(["module", "what", "operations"], [
+        [module, first_line(doc), ", ".join(f"[`{name}`](terms.md#operation-{name})" for name in found)]
+        for module, doc, found in operations()
+    ])]  # fmt: skip
     parts += ["## Trainer stages", "What a group-relative learner does with finished rollouts.", table(["stage", "kind", "what"], [
         [f"[`{name}`](stages.md#{kind}-{name})", kind, first_line(made.doc)]
         for kind, makers in STAGES.items() for name, made in sorted(makers.items())
@@ -220,43 +223,17 @@ def modules() -> list[tuple[str, str, list[Term]]]:
     return [(name.split(".")[-1], inspect.getdoc(sys.modules[name]) or "", terms) for name, terms in found.items()]
 
 
-# -------------------------------------------------------------------------------------------------------------------- worlds
+def operations() -> list[tuple[str, str, dict[str, Any]]]:
+    """``(name, docstring, operations by name)`` of every module of the suite that defines operations."""
+    found: dict[str, dict[str, Any]] = {}
+    for name, made in OPERATIONS.items():
+        if made.__module__.startswith("rewardscape."):
+            home = "rewardscape.rewards.core.operations" if ".core." in made.__module__ else made.__module__
+            found.setdefault(home, {})[name] = made
+    return [(name.split(".")[-1], inspect.getdoc(sys.modules[name]) or "", made) for name, made in found.items()]
 
-OBSERVED = {
-    "boxes": "box of every element (x1, y1, x2, y2), the canvas scaled to [-1, 1]; 0 where padded",
-    "roles": "role of every element: " + ", ".join(f"{i} {name}" for i, name in enumerate(ROLES) if name),
-    "names": "the words of every element's name, as tokens: 1 + crc32(lower-case word) mod 4095; 0 pads",
-    "states": "state of every element, a sum of " + ", ".join(f"{1 << i} {name}" for i, name in enumerate(STATES)),
-    "instruction": "the words of the instruction, as tokens like those of names",
-    "pixels": "the canvas as the agent sees it, RGB",
-}
-ACTED = {
-    "point": "where to click: x, y",
-    "box": "two corners of a box, in any order: x1, y1, x2, y2; its centre is the click",
-    "point+confidence": "where to click, and how sure the agent is: -1 not at all, 1 wholly",
-    "attend": "corners of as many regions as the setting `proposals` says, then where to click",
-}
-SETTINGS = {
-    "observation": ("what the agent sees", f"one of {', '.join(OBSERVATIONS)}"),
-    "action": ("what the agent does", f"one of {', '.join(ACTIONS)}"),
-    "instructions": ("instructions an episode gives, one a step", "1 to 16"),
-    "screen_size": ("width and height of the canvas in pixels", "48 to 2048 each"),
-    "elements": ("rows of the element table", "4 to 1024"),
-    "name_tokens": ("words kept of an element's name", "1 to 32"),
-    "instruction_tokens": ("words kept of an instruction", "4 to 64"),
-    "proposals": ("regions of the action `attend`", "1 to 16"),
-    "difficulty": ("from large elements with different names to dense desktops with tiny icons and repeated names", "0 to 1"),
-    "screens": ("`embedded`, or the path of recorded screens of your own", "a folder, an archive, a `.csv`, a `.jsonl`"),
-    "split": ("which pages: `held-out` ones are never trained on", "one of train, held-out, all"),
-}
-OBJECTIVES = {  # by the class that says how an episode is scored
-    "GUIRules": "The share of the screen's instructions whose click lay in the target's box, edges included. "
-    "Each step answers one instruction, hit or miss; the episode ends with the last."
-}
-INVALID = (
-    "An action that is not finite or out of range is no error: it gets a stated stand-in, counts as a miss, and "
-    '`info["invalid_action"]` says so.'
-)
+
+# -------------------------------------------------------------------------------------------------------------------- worlds
 
 
 def docs_of(env: str) -> str:
@@ -273,61 +250,106 @@ def made_rules(env: str, **settings: Any) -> Any:
 
 def world_page(env: str, measured: dict[str, Any]) -> str:
     kind, settings = rules_of(env), settings_of(rules_of(env))
-    parts = [f"# {env}", prose(docs_of(env)), f"![an episode's first screen, answered by the expert]({short(env)}.png)"]
-    parts += ["Target green, the expert's click red; the strip says instruction and outcome." if "action" in settings else ""]
-    parts += ["## Make it", code(EXAMPLE.format(env=env, settings=', action="box"' if "action" in settings else ""), "python")]
+    guide, rules = guide_of(kind), made_rules(env)
+    parts = [f"# {env}", prose(docs_of(env)), f"![{guide.caption}]({short(env)}.png)", guide.below]
+    example = EXAMPLE if rules.agents is None else EXAMPLE_OF_SEVERAL
+    reward = example_reward(env).removesuffix("()")
+    parts += [
+        "## Make it",
+        code(example.format(env=env, reward=reward, settings=guide.example, others=rules.default_others), "python"),
+    ]
     parts += [*_observation(env, settings), *_action(env, settings)]
-    score = next((OBJECTIVES[cls.__name__] for cls in kind.__mro__ if cls.__name__ in OBJECTIVES), FACTS["objective"].meaning)
-    parts += ["## Objective", f'{score} `info["objective"]` in [0, 1], success from {number(kind.success_threshold)} on, '
+    parts += ["## Objective", f'{guide.objective} `info["objective"]` in [0, 1], success from {number(kind.success_threshold)} on, '
               "whatever the reward says; `reward=None` pays its increments."]  # fmt: skip
-    rows = [[f"`{n}`", default_of(d), *SETTINGS.get(n, ("", ""))] for n, d in settings.items()]
+    rows = [[f"`{n}`", default_of(d), *guide.settings.get(n, ("", ""))] for n, d in settings.items()]
     parts += [
         "## Settings",
         "Keywords of `gym.make` and `gym.make_vec`.",
         table(["setting", "default", "meaning", "allowed"], rows),
     ]
-    parts += [*_facts(kind), *_scores(env, measured)]
-    fitting = [name for name, preset in designs().items() if attaches(preset, env)]
+    parts += [*_several(rules), *_facts(env, rules), *_scores(env, measured)]
+    fitting = [name for name, preset in designs().items() if attaches(preset.layer(), env)]
     parts += ["## Published rewards that attach", ", ".join(reward_link(name, "../") for name in fitting)]
+    if rules.agents is not None:
+        joined = next(made for name, _, made in operations() if name == "aggregate")
+        parts += ["Agents' rewards are joined by " + ", ".join(f"[`{n}`](../terms.md#operation-{n})" for n in joined) + "."]
     return "\n\n".join(parts)
 
 
 EXAMPLE = """import gymnasium as gym
 import rewardscape
 
-env = gym.make("{env}", reward="gui-g2"{settings})
+env = gym.make("{env}", reward="{reward}"{settings})
 observation, info = env.reset(seed=0)
 observation, reward, terminated, truncated, info = env.step(env.unwrapped.expert_action())
 print(info["objective"], reward, info["reward_terms"])
 
-envs = gym.make_vec("{env}", num_envs=64, reward="gui-g2"{settings})
+envs = gym.make_vec("{env}", num_envs=64, reward="{reward}"{settings})
+observation, info = envs.reset(seed=0)
+observation, reward, terminated, truncated, info = envs.step(envs.action_space.sample())"""
+
+EXAMPLE_OF_SEVERAL = """import gymnasium as gym
+import rewardscape
+
+env = rewardscape.parallel_env("{env}", reward="{reward}"{settings})  # everyone acts: PettingZoo
+observations, infos = env.reset(seed=0)
+observations, rewards, terminations, truncations, infos = env.step(env.expert_actions())
+print(rewards, infos["agent_0"]["objective"], infos["agent_0"]["reward_terms"])
+
+env = gym.make("{env}", reward="{reward}", others="{others}", learner=0{settings})  # one among others
+observation, info = env.reset(seed=0)
+observation, reward, terminated, truncated, info = env.step(env.action_space.sample())
+
+envs = gym.make_vec("{env}", num_envs=64, reward="{reward}"{settings})  # everyone acts: arrays [row, agent]
 observation, info = envs.reset(seed=0)
 observation, reward, terminated, truncated, info = envs.step(envs.action_space.sample())"""
 
 
 def _observation(env: str, settings: dict[str, Any]) -> list[str]:
-    kinds = OBSERVATIONS if "observation" in settings else ("",)
-    spaces = {kind: made_rules(env, **({"observation": kind} if kind else {})).observation_space for kind in kinds}
-    found: dict[str, tuple[gym.Space, list[str]]] = {}
-    for kind, space in spaces.items():
-        for name, part in (space.spaces if isinstance(space, gym.spaces.Dict) else {"": space}).items():
-            found.setdefault(name, (part, []))[1].append(f"`{kind}`")
-    rows = [
-        [f"`{name}`", _shape(part), part.dtype, _range(part), ", ".join(where), OBSERVED.get(name, "")]
-        for name, (part, where) in found.items()
-    ]
-    said = "Shapes under default settings." + (
-        f" The default is `{settings['observation']}`." if "observation" in settings else ""
-    )
-    return ["## Observation", said, table(["entry", "shape", "dtype", "range", "in `observation=`", "meaning"], rows)]
+    guide = guide_of(rules_of(env))
+    setting = guide.observation_setting
+    spaces = {kind: made_rules(env, **({setting: kind} if setting else {})).observation_space for kind in guide.observations}
+    said = "Shapes under default settings." + (f" The default is `{settings[setting]}`." if setting else "")
+    if made_rules(env).agents is not None:
+        said += " The first axis is that of the agents; each is given its own part."
+    head = ["shape", "dtype", "range", "meaning"]
+    if any(isinstance(space, gym.spaces.Dict) for space in spaces.values()):
+        found: dict[str, tuple[gym.Space, list[str]]] = {}
+        for kind, space in spaces.items():
+            for name, part in (space.spaces if isinstance(space, gym.spaces.Dict) else {"": space}).items():
+                found.setdefault(name, (part, []))[1].append(f"`{kind}`")
+        rows = [
+            [f"`{name}`", _shape(part), part.dtype, _range(part), ", ".join(where), guide.observed[name]]
+            for name, (part, where) in found.items()
+        ]
+        head[3:3] = [f"in `{setting}=`"]
+        return ["## Observation", said, table(["entry", *head], rows)]
+    rows = [[f"`{k}`", _shape(s), s.dtype, _range(s), guide.observed[k]] for k, s in spaces.items()]
+    return ["## Observation", said, _kinds(setting, head, rows)]
 
 
 def _action(env: str, settings: dict[str, Any]) -> list[str]:
-    kinds = ACTIONS if "action" in settings else ("",)
-    spaces = {kind: made_rules(env, **({"action": kind} if kind else {})).action_space for kind in kinds}
-    rows = [[f"`{kind}`", _shape(s), s.dtype, _range(s), ACTED.get(kind, "")] for kind, s in spaces.items()]
-    said = f" The default is `{settings['action']}`." if "action" in settings else ""
-    return ["## Action", INVALID + said, table(["`action=`", "shape", "dtype", "range", "meaning"], rows)]
+    guide = guide_of(rules_of(env))
+    setting = guide.action_setting
+    spaces = {kind: made_rules(env, **({setting: kind} if setting else {})).action_space for kind in guide.acted}
+    rows = [[f"`{kind}`", _shape(s), s.dtype, _range(s), guide.acted[kind]] for kind, s in spaces.items()]
+    said = guide.invalid + (f" The default is `{settings[setting]}`." if setting else "")
+    return ["## Action", said, _kinds(setting, ["shape", "dtype", "range", "meaning"], rows)]
+
+
+def _kinds(setting: str, head: list[str], rows: list[list[Any]]) -> str:
+    """A table with a row for each value of a setting, or with one row."""
+    return table([f"`{setting}=`", *head], rows) if setting else table(head, [row[1:] for row in rows])
+
+
+def _several(rules: Any) -> list[str]:
+    if rules.agents is None:
+        return []
+    players = ", ".join(f"`{name}`" for name in ("random", *rules.strategies))
+    return ["## Several agents", f"With `others=` or `learner=` (default 0) an environment is the face of one agent, and the other seats "
+            f"are played by {players}, by a policy with `predict`, by a function of observations, or by a list of these, one a "
+            f"seat. `gym.make` is always such a face; its default is `{rules.default_others}`. Facts are of every agent, and so "
+            "is what is the same for all."]  # fmt: skip
 
 
 def _shape(space: gym.Space) -> str:
@@ -337,13 +359,15 @@ def _shape(space: gym.Space) -> str:
 def _range(space: gym.Space) -> str:
     if isinstance(space, gym.spaces.Box):
         return f"{number(space.low.min())} to {number(space.high.max())}"
+    if isinstance(space, gym.spaces.Discrete):
+        return f"{space.start} to {space.start + space.n - 1}"
     return str(space)
 
 
-def _facts(kind: Any) -> list[str]:
-    own = {name: (dtype, shape) for name, (dtype, shape) in fields(kind.Facts).items()}
+def _facts(env: str, rules: Any) -> list[str]:
+    own = fields(type(rules).Facts)
     rows = []
-    for name in (*own, *CORE_FACTS):
+    for name in facts_of(env):
         fact = FACTS[name]
         dtype, shape = own.get(name, (fact.dtype, fact.shape))
         rows.append([f"`{name}`", f"`({', '.join(map(str, shape))})`" if shape else "", dtype, _unit(fact.unit), fact.meaning])
@@ -356,7 +380,7 @@ def _unit(unit: str) -> str:
 
 
 def _scores(env: str, measured: dict[str, Any]) -> list[str]:
-    parts = []
+    parts, guide, shown = [], guide_of(rules_of(env)), set[str]()
     for name, found in measured.get("runs", {}).items():
         if found["env"] != env:
             continue
@@ -368,37 +392,60 @@ def _scores(env: str, measured: dict[str, Any]) -> list[str]:
             ]
             for agent, rows in found["agents"].items()
         ]
+        shown |= set(found["agents"])
         said = ", ".join(f"`{k}={v!r}`" for k, v in found["settings"].items()) or "default settings"
         learner = f"`trained` is [{name}](../../assets/baselines/{name}), {found['training']}." if found["training"] else ""
         parts += [
-            f"With {said}. {learner}",
-            table(["agent", *("objective" if s == "all" else f"{s} pages" for s in splits)], rows),
+            f"With {said}. {learner}".strip(),
+            table(["agent", *("objective" if s == "all" else f"{s} {guide.splits}" for s in splits)], rows),
         ]
     if not parts:
         return []
     about = (
         f"Mean objective with its 95 % bootstrap interval over {measured['episodes']:,} fresh episodes a row, measured by "
-        f"`rewardscape docs --measure` with version {measured['version']}. `expert` knows the target; `overlap` takes the element "
-        "that shares most words with the instruction, `role` one of the best role, `constant` is the best constant action."
+        f"`rewardscape docs --measure` with version {measured['version']}. "
     )
+    about += ", ".join(f"`{agent}` {what}" for agent, what in GUESSES.items() if agent in shown) + "."
     return ["## Agents", about, *parts]
 
 
-def measure(repository: pathlib.Path) -> dict[str, Any]:
-    """Scores of every shipped baseline beside those of the guesses, and of worlds without a baseline; minutes."""
+GUESSES = {
+    "expert": "knows everything",
+    "overlap": "takes the element that shares most words with the instruction",
+    "role": "one of the best role",
+    "constant": "is the best constant action",
+    "random": "draws actions evenly",
+}
+
+
+def measure(repository: pathlib.Path, only: Sequence[str] = ()) -> dict[str, Any]:
+    """Scores of every shipped baseline beside those of the guesses, and of worlds without a baseline; minutes.
+
+    ``only``: the worlds measured now (default: all); of others stays what docs/scores.json says.
+    """
+    from rewardscape.agents.evaluate import baselines_of
     from rewardscape.agents.runs import Run
     from rewardscape.scripts.evaluate import compare
 
-    found: dict[str, Any] = {}
+    def scores(env: str, settings: dict[str, Any], reward: Any, training: str, policy: Any) -> dict[str, Any]:
+        fitting = baselines_of(env, settings)
+        agents = {agent: agent for agent in AGENTS if agent in fitting}
+        if policy is not None:
+            agents = {agent: policy if agent == "trained" else agent for agent in AGENTS if agent in ("trained", *fitting)}
+        return _entry(env, settings, training, compare(agents, env, reward, settings, EPISODES, 0))
+
+    kept = json.loads((repository / "docs" / "scores.json").read_text())["runs"] if only else {}
+    found = {name: entry for name, entry in kept.items() if entry["env"] not in only}
+    trained = set()
     for path in sorted((repository / "assets" / "baselines").glob("*/config.yaml")):
         run, config = Run(path.parent), Run(path.parent).config
-        agents = {agent: run.load_policy() if agent == "trained" else agent for agent in AGENTS}
-        results = compare(agents, config.env, config.reward, dict(config.env_settings), EPISODES, 0)
-        training = f"{config.algo.upper()} under `{config.reward}`, {config.steps:,} steps"
-        found[path.parent.name] = _entry(config.env, dict(config.env_settings), training, results)
-    for env in set(worlds()) - {entry["env"] for entry in found.values()}:
-        agents = {agent: agent for agent in AGENTS if agent != "trained"}
-        found[short(env)] = _entry(env, {}, "", compare(agents, env, None, {}, EPISODES, 0))
+        trained.add(config.env)
+        if not only or config.env in only:
+            training = f"{config.algo.upper()} under `{config.reward}`, {config.steps:,} steps"
+            found[path.parent.name] = scores(config.env, dict(config.env_settings), config.reward, training, run.load_policy())
+    for env in only or worlds():
+        if env not in trained:
+            found[short(env)] = scores(env, {}, None, "", None)
     return {"version": rewardscape.__version__, "episodes": EPISODES, "runs": dict(sorted(found.items()))}
 
 
@@ -411,12 +458,13 @@ def _entry(env: str, settings: dict[str, Any], training: str, results: dict[str,
 
 
 def picture(env: str) -> bytes:
-    """The first screen of a fixed episode as its expert answers it, PNG."""
+    """A fixed episode as its expert plays it, at the moment its guide says, PNG."""
     from PIL import Image
 
     from rewardscape.scripts.render import frames
 
-    image = Image.fromarray(next(frames(env, None, {}, "expert", 1, PICTURED, field=False)))
+    pictures = list(frames(env, None, {}, "expert", 1, PICTURED, field=False))
+    image = Image.fromarray(pictures[int(guide_of(rules_of(env)).picture * (len(pictures) - 1))])
     stream = io.BytesIO()
     image.quantize(256, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(stream, "png", optimize=True)
     return stream.getvalue()
@@ -444,6 +492,9 @@ RECORDED = {
     "gui-r1": Recorded("gui_r1"),
     "btl-ui": Recorded("btl_ui", (), "They leave out the format reward, which a misprint keeps at 0 there."),
     "hdpo": Recorded("act_wisely_hdpo"),
+    "explors": Recorded("explors", (), "Two of them are of its baseline SORS."),
+    "shaping-geodesic": Recorded("potential_shaping_imitation", (), "They are of the shaping; weight and potential are ours."),
+    "shaping-euclidean": Recorded("potential_shaping_imitation", (), "They are of the shaping; weight and potential are ours."),
     "vlm-r1": Recorded("gui_g1", ("iou_reward",), "They are GUI-G1's, whose code takes the IoU from VLM-R1; the format reward has none."),
 }  # fmt: skip
 CHECKED = {  # what stands behind the others
@@ -456,17 +507,16 @@ CHECKED = {  # what stands behind the others
     "ssl": ("tests/rewards/test_gui_terms.py", "the formula, with the inferred zones, worked out for a few clicks."),
     "ui-genie": ("tests/rewards/test_gui_terms.py", "clicks on both sides of the stated distance."),
     "mixed-r1": ("tests/rewards/test_answers.py", "the formulas of the four kinds of task worked out for one case each."),
+    "step-cost": ("tests/rewards/test_shaping.py", "its definition."),
+    "closeness": ("tests/rewards/test_shaping.py", "its definition."),
+    "episodic-count": ("tests/rewards/test_shaping.py", "the formula worked out for a few visits."),
+    "g-ra": ("tests/rewards/test_shaping.py", "the second-hand formula worked out for episodes on both sides of the threshold."),
+    "wmact": ("tests/rewards/test_shaping.py", "the second-hand formula worked out for a few steps."),
+    "count-based": ("tests/rewards/test_intrinsic.py", "the formula, and counts that grow with each batch."),
+    "rnd": ("tests/rewards/test_intrinsic.py", "the paper's parts one by one; its error and the running statistics also agree with "
+            "[recorded numbers of RLeXplore](../../tests/parity/vectors/rlexplore_rllte.json)."),
     "vlm-r1-detection": ("tests/rewards/test_detection.py", "numbers that COCO's definition gives, and a plain implementation of it in Python."),
 }  # fmt: skip
-
-
-def attaches(preset: Preset, env: str) -> bool:
-    """Does a world report what the preset needs?"""
-    try:
-        preset.layer().attach([*fields(rules_of(env).Facts), *CORE_FACTS])
-    except ValueError:
-        return False
-    return True
 
 
 def best_action(node: Node) -> str:
@@ -478,16 +528,18 @@ def best_action(node: Node) -> str:
 
 
 class Paid(NamedTuple):
-    """What two agents earn under a preset, a step on average."""
+    """What two agents earn under a preset, on average (and of all agents): a step, and an episode."""
 
     env: str
     action: str
     expert: float
     random: float
+    returns: tuple[float, float]
 
 
 def what_agents_are_paid() -> dict[str, list[Paid]]:
-    """Every preset in every world it attaches to, with the action that tells all it reads, and with bare clicks."""
+    """Every preset in every world it attaches to; with screens, by the action that tells all it reads, and by bare clicks. A reward
+    that learns pays as it does before it has learned anything."""
     from rewardscape.agents.episodes import record
 
     found: dict[str, list[Paid]] = {name: [] for name in designs()}
@@ -496,9 +548,16 @@ def what_agents_are_paid() -> dict[str, list[Paid]]:
             settings = {"action": action} if action else {}
             played = [record(who, env, None, PAID, settings=settings, agent=who) for who in ("expert", "random")]
             for name, preset in designs().items():
-                if action in ("", "point", best_action(preset.layer().expression)) and attaches(preset, env):
-                    judged = [episodes.rescored(name) for episodes in played]
-                    found[name].append(Paid(env, action, *(float(e.rewards[e.mask].mean()) for e in judged)))
+                layer = preset.layer()
+                if action not in ("", "point", best_action(layer.expression)) or not attaches(layer, env):
+                    continue
+                judged = [
+                    record(e.about.agent, env, name, PAID, settings=settings) if layer.learns else e.rescored(name)
+                    for e in played
+                ]
+                steps = [float(e.rewards[e.mask].mean()) for e in judged]
+                returns = [float(e.returns.mean()) for e in judged]
+                found[name].append(Paid(env, action, steps[0], steps[1], (returns[0], returns[1])))
     return found
 
 
@@ -538,7 +597,17 @@ def _terms_of(node: Node) -> str:
                 first_line(made.doc),
             ]
         )
+    for name, made in _operations_of(node).items():
+        given = {p.name: p.default for p in inspect.signature(made).parameters.values() if p.default is not p.empty}
+        settings = ", ".join(f"`{n}={v!r}`" for n, v in given.items())
+        rows.append([f"[`{name}`](../terms.md#operation-{name})", "", settings, first_line(inspect.getdoc(made) or "")])
     return table(["term", "range", "settings and defaults", "what"], rows)
+
+
+def _operations_of(node: Node) -> dict[str, Any]:
+    """The operations, by name, that a reward is made with."""
+    called = (re.match(r"\w+(?=\()", str(n)) for n in node.walk() if not hasattr(n, "term"))
+    return {m[0]: OPERATIONS[m[0]] for m in called if m and m[0] in OPERATIONS and m[0] != "fact"}
 
 
 def _fact(name: str) -> Any:
@@ -555,8 +624,9 @@ def _where(name: str, preset: Preset, paid: list[Paid]) -> list[str]:
         scorer = "score_answers" if "answer_correct" in node.facts() else "score"
         said = f"No world here reports all it needs. It scores texts (`rewardscape.rewards.text.{scorer}`) and recorded facts."
         return ["## Where", said]
-    action = best_action(node) if any(p.action for p in paid) else ""
-    made = ", ".join([repr(paid[0].env), f"reward={name!r}", *([f"action={action!r}"] if action else [])]).replace("'", '"')
+    home = next((p for p in paid if not p.action), paid[0])  # a reward that fits other worlds too is not about screens
+    action = best_action(node) if home.action else ""
+    made = ", ".join([repr(home.env), f"reward={name!r}", *([f"action={action!r}"] if action else [])]).replace("'", '"')
     parts = ["## Where", code(f"gym.make({made})", "python")]
     parts += ["A bare click tells all it reads; it attaches under every other action too." if action == "point" else
               f"It attaches under every action; `{action}` tells all it reads." if action else ""]  # fmt: skip
@@ -564,14 +634,21 @@ def _where(name: str, preset: Preset, paid: list[Paid]) -> list[str]:
         "box": ", and gives its box", "point+confidence": ", sure of it",
         "attend": ", and proposes its box each time, so that no proposal is new",
     }.get(action, "")  # fmt: skip
+    learns = " It learns, and pays this before it has learned anything." if preset.layer().learns else ""
     if action:
         parts += [f"Paid a step, mean of {PAID} episodes; the expert clicks the target's centre{expert}:"]
-    rows = [
-        [f"[{short(p.env)}](../worlds/{short(p.env)}.md)", f"`{p.action}`", number(p.expert), number(p.random)] for p in paid
-    ]
-    parts += [table(["world", "action", "expert", "random"], rows)]
+        rows = [[_home(p), f"`{p.action}`", number(p.expert), number(p.random)] for p in paid]
+        parts += [table(["world", "action", "expert", "random"], rows)]
+    else:
+        parts += [f"Paid on average over {PAID} episodes (where there are several agents, to one of them).{learns}"]
+        rows = [[_home(p), *map(number, (p.expert, p.random, *p.returns))] for p in paid]
+        parts += [table(["world", "expert, a step", "random, a step", "expert, an episode", "random, an episode"], rows)]
     parts += ["Its advantage needs a learner of groups: `rewardscape train ... --algo grpo`." if preset.advantage else ""]
     return parts
+
+
+def _home(paid: Paid) -> str:
+    return f"[{short(paid.env)}](../worlds/{short(paid.env)}.md)"
 
 
 def _checked(name: str, repository: pathlib.Path) -> str:
@@ -601,6 +678,8 @@ def terms_page() -> str:
         for node in preset.layer().expression.walk():
             if hasattr(node, "term") and name not in users.setdefault(node.term, []):
                 users[node.term].append(name)
+        for operation in _operations_of(preset.layer().expression):
+            users.setdefault(operation, []).append(name)
     parts = ["# Terms", "A term is a function of facts; what it needs are its positional parameters, those with a default are used "
              "where a world has them, keyword-only parameters are settings. `gaussian_point(alpha=0.25)` is a term with a setting."]  # fmt: skip
     for module, doc, found in modules():
@@ -608,10 +687,12 @@ def terms_page() -> str:
         for made in found:
             parts += [f"### {made.name}", code(signature(made.__wrapped__, made.name), "python"), prose(made.doc)]
             parts += ["\n".join(_about(made, users.get(made.name, [])))]
-    parts += ["## Operations", "Of expressions, beside `+ - *`."]
-    for name, operation in OPERATIONS.items():
-        doc = inspect.getdoc(operation) or ""
-        parts += [f"### operation {name}", code(signature(operation, name), "python"), prose(doc)]
+    for module, doc, operations_found in operations():
+        parts += [f"## Operations: {module}", prose(doc)]
+        for name, made_by in operations_found.items():
+            parts += [f"### operation {name}", code(signature(made_by, name), "python"), prose(inspect.getdoc(made_by) or "")]
+            known = users.get(name, [])
+            parts += [f"- In {', '.join(reward_link(preset) for preset in known)}"] if known else []
     rows = [
         [f"`{f.name}`", f"`({', '.join(map(str, f.shape))})`" if f.shape else "", f.dtype, _unit(f.unit), f.meaning]
         for f in FACTS.values()

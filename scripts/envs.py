@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import argparse
 import inspect
+from functools import cache
 from typing import Any
 
 import gymnasium as gym
 
 import rewardscape
 from rewardscape.envs.core.single import full_id, load_rules
-from rewardscape.envs.core.world import fields
-from rewardscape.rewards import FACTS
+from rewardscape.rewards import FACTS, get_reward
+
+CORE_FACTS = (
+    "objective", "observation", "next_observation", "action", "action_valid", "terminated", "truncated", "step", "seed",
+)  # of every world  # fmt: skip
 
 
 def main(argv: list[str]) -> int:
@@ -44,14 +48,22 @@ def describe(name: str) -> str:
     lines += ["", "settings (keywords of gymnasium.make):"]
     for setting, default in settings_of(kind).items():
         lines.append(f"    {setting:<20}{default!r}")
+    if rules.agents is not None:
+        lines += ["", f"agents: {rules.agents}; who plays the others of one learner (others=...):"]
+        lines += [f"    {', '.join(('random', *rules.strategies))}, a policy, a function; default {rules.default_others}"]
     lines += ["", "facts (what rewards read):"]
-    own = [*fields(kind.Facts), "objective", "action", "action_valid", "terminated", "truncated", "step", "seed"]
-    for fact in own:
+    for fact in facts_of(env):
         declared = FACTS[fact]
         unit = "" if declared.unit == "-" else f" [{declared.unit}]"
         lines.append(f"    {fact:<20}{declared.meaning}{unit}")
     lines += ["", f"success: objective >= {kind.success_threshold:g}", "", "example:"]
-    lines += [f"    env = gymnasium.make({env!r}, reward={_example(set(own))!r})", "    observation, info = env.reset(seed=0)"]
+    reward = example_reward(env)
+    if rules.agents is not None:
+        lines += [
+            f"    env = rewardscape.parallel_env({env!r}, reward={reward!r})",
+            "    observations, infos = env.reset(seed=0)",
+        ]
+    lines += [f"    env = gymnasium.make({env!r}, reward={reward!r})", "    observation, info = env.reset(seed=0)"]
     return "\n".join(lines)
 
 
@@ -76,10 +88,28 @@ def _space(space: gym.Space) -> list[str]:
     return [f"    {space}"]
 
 
-def _example(facts: set[str]) -> str | None:
-    from rewardscape.rewards import as_expression, list_presets
+def facts_of(env: str) -> list[str]:
+    """The facts a world reports: first its own, then those of every world."""
+    own = [name for name in _face(env).facts if name not in CORE_FACTS]
+    return [*own, *CORE_FACTS]
 
-    for preset in sorted(list_presets(), key=lambda p: p != "gui-g2"):
-        if set(as_expression(preset).facts()) <= facts:
-            return preset
-    return None
+
+def attaches(reward: Any, env: str) -> bool:
+    """Does a world report what a reward needs, in the form it needs?"""
+    face, layer = _face(env), get_reward(reward)
+    try:
+        layer.attach(face.facts, env, face.rules.agents)
+        layer.reset(face.facts)
+    except ValueError:
+        return False
+    return True
+
+
+@cache
+def _face(env: str) -> Any:
+    return gym.make(env).unwrapped
+
+
+def example_reward(env: str) -> str:
+    """A reward to begin with."""
+    return next(reward for reward in ("gui-g2", "payoff_earned()", "shaping-geodesic", "step-cost") if attaches(reward, env))

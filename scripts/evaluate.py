@@ -7,7 +7,8 @@ import json
 import pathlib
 from typing import Any
 
-from rewardscape.scripts.options import add_world_settings, find_run, settings, splits_of
+from rewardscape.agents.evaluate import BASELINES, baselines_of, evaluate, splits_of
+from rewardscape.scripts.options import add_world_settings, find_run, settings
 
 
 def main(argv: list[str]) -> int:
@@ -16,12 +17,7 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--episodes", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=0, help="run number of the test episodes")
     parser.add_argument("--reward", help="judge by this reward; default: the one it was trained under")
-    parser.add_argument(
-        "--baselines",
-        nargs="*",
-        default=["random", "constant", "role", "overlap"],
-        help="of: random constant role overlap expert",
-    )
+    parser.add_argument("--baselines", nargs="*", help=f"of: {' '.join(BASELINES)}; default: those that fit the world")
     parser.add_argument("--json", type=pathlib.Path, help="write the figures here too")
     add_world_settings(parser)
     options = parser.parse_args(argv)
@@ -30,7 +26,8 @@ def main(argv: list[str]) -> int:
     run = find_run(options.target)
     world = {**run.config.env_settings, **settings(options.settings)}
     reward = options.reward or run.layer()
-    agents = {"trained": run.load_policy(), **{name: name for name in options.baselines}}
+    names = baselines_of(run.config.env, world) if options.baselines is None else options.baselines
+    agents = {"trained": run.load_policy(), **{name: name for name in names}}
     results = compare(agents, run.config.env, reward, world, options.episodes, options.seed)
     print(f"{run.config.env}, {options.episodes} episodes a row, reward {options.reward or run.config.reward}")
     print(table(results))
@@ -43,9 +40,7 @@ def compare(
     agents: dict[str, Any], env: str, reward: Any, world: dict[str, Any], episodes: int, seed: int
 ) -> dict[str, dict[str, Any]]:
     """``{agent: {split: summary}}``; a world without splits has one, "all". Agents that do not fit the world are left out."""
-    from rewardscape.agents.evaluate import evaluate
-
-    splits = splits_of(env) if "split" not in world else (world["split"],)
+    splits = splits_of(env, world)
     results: dict[str, dict[str, Any]] = {}
     for name, agent in agents.items():
         try:
@@ -63,7 +58,7 @@ def compare(
 def table(results: dict[str, dict[str, Any]]) -> str:
     """The results as lines of text."""
     terms = list(dict.fromkeys(t for rows in results.values() for r in rows.values() for t in r["terms"]))
-    head = f"{'agent':<12}{'pages':<10}{'objective':>10}  {'95 % interval':<16}{'success':>8}{'return':>8}"
+    head = f"{'agent':<12}{'episodes':<10}{'objective':>10}  {'95 % interval':<16}{'success':>8}{'return':>8}"
     lines = [head + "".join(f"  {t:>{max(len(t), 6)}}" for t in terms)]
     for name, rows in results.items():
         for split, r in rows.items():

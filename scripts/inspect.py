@@ -1,7 +1,8 @@
 """``rewardscape inspect TARGET...``: recorded episodes step by step on one page: screen, reward and its parts, objective.
 
 A target is a run directory, an episodes.npz, or a world: then its shipped baseline. Several targets (or several --agent) are
-lanes beside each other over the same episodes. The page opens offline in any browser; the arrow keys walk through it.
+lanes beside each other over the same episodes. The page opens offline in any browser; the arrow keys walk through it. Of several
+agents it shows the mean and each one.
 """
 
 from __future__ import annotations
@@ -17,19 +18,18 @@ from collections.abc import Sequence
 from importlib.resources import files
 from typing import Any, NamedTuple
 
-import gymnasium as gym
 import numpy as np
 
 from rewardscape.agents.baselines import shipped
 from rewardscape.agents.episodes import Episodes, ranks, record
 from rewardscape.envs.core.single import full_id
 from rewardscape.envs.core.world import Rules
-from rewardscape.envs.gui.field import reward_field
 from rewardscape.rewards import RewardLayer, get_reward, list_presets
 from rewardscape.scripts.options import add_world_settings, find_run, settings
+from rewardscape.scripts.render import look, one_row
 
 SORTS = ("gap", "return", "objective", "order")
-PICTURES = 1000  # on one page; of longer episodes only every so many steps are drawn
+PICTURES = 2400  # on one page, shared evenly by its episodes; of one that has more steps only every so many are drawn
 NARROW, WIDE = 240, 640  # pixels: pictures are enlarged or shrunk to a width between these
 
 
@@ -171,25 +171,23 @@ def labels(lanes: Sequence[Episodes], targets: Sequence[str]) -> list[str]:
 
 
 def contributions(episodes: Episodes) -> dict[str, np.ndarray]:
-    """What each addend of the reward adds to it, weight included, ``{name: [episode, time]}``: their sum is the reward.
+    """What each addend of the reward adds to it, weight included, shaped as the rewards, by name: their sum is the reward.
 
     0 where an addend does not apply and after the end. A reward that learns, and is no longer what it was, is shown whole.
     ValueError if the reward now pays otherwise than was recorded.
     """
     layer = get_reward(episodes.about.reward)
     if layer is None or layer.learns:
-        return {"objective_gain" if layer is None else "reward": np.where(episodes.mask, episodes.rewards, 0.0)}
-    layer = RewardLayer(layer.expression, layer.on_error).freeze()
+        return {"objective_gain" if layer is None else "reward": episodes.acted(episodes.rewards)}
+    layer = RewardLayer(layer.expression, layer.on_error)
     layer.keep_parts = True
-    layer.attach(episodes.facts, world="this recording")
-    layer.reset({**episodes.facts_at(0), **episodes.start})
     found = {name: np.zeros(episodes.rewards.shape) for name in layer.addends}
-    for t, acted in enumerate(episodes.mask.T):
-        layer.step(episodes.facts_at(t), acted)
+    for t, _ in enumerate(episodes.judged(layer)):
         for name, (weight, _) in layer.addends.items():
             if weight:  # what is only measured may be anything
-                value = layer.parts[name]
-                found[name][:, t] = np.where(acted & ~np.isnan(value), weight * value, 0.0)
+                value = episodes.own(layer.parts[name])
+                found[name][:, t] = np.where(np.isnan(value), 0.0, weight * value)
+    found = {name: episodes.acted(values) for name, values in found.items()}
     total = np.sum(list(found.values()), 0)
     if not np.allclose(total[episodes.mask], episodes.rewards[episodes.mask], atol=1e-6):
         raise ValueError(f"{episodes.about.reward} now pays otherwise than was recorded: judge it again, with rescore")
@@ -205,34 +203,34 @@ class Moment(NamedTuple):
     description: str
 
 
-def replay(episodes: Episodes, every: int = 1) -> list[list[Moment | None]]:
-    """The episodes played again, a moment each step; with ``every`` > 1 only each so many steps and the last, None between.
+def replay(episodes: Episodes, most: int = PICTURES) -> list[list[Moment | None]]:
+    """The episodes played again, a moment each step; of longer ones than ``most`` only every so many steps and the last, None
+    between.
 
     ValueError if what happens is not what was recorded, because the world has changed since.
     """
     about = episodes.about
-    env: Any = gym.make(about.env, reward=about.reward, render_mode="rgb_array", **about.settings).unwrapped
-    rules = env.rules
+    envs = one_row(about.env, about.reward, about.settings)
+    rules = envs.rules
     drawn, told = type(rules).draw is not Rules.draw, type(rules).describe is not Rules.describe
     found: list[list[Moment | None]] = []
     for episode, length in enumerate(episodes.length.tolist()):
-        _, info = env.reset(seed=int(episodes.seed[episode]))
+        _, info = envs.reset(seed=int(episodes.seed[episode]))
         moments: list[Moment | None] = []
         for t in range(length):
-            instruction = str(info.get("instruction", ""))
-            *_, info = env.step(episodes.actions[episode, t])
-            if abs(info["objective"] - episodes.objective[episode, t]) > 1e-6:
+            instruction = str(info["instruction"][0]) if "instruction" in info else ""
+            *_, info = envs.step(episodes.actions[episode, t][None])
+            if abs(info["objective"][0] - episodes.objective[episode, t]) > 1e-6:
                 seed = episodes.seed[episode]
                 raise ValueError(f"{about.env} does not play seed {seed} as recorded: the world has changed since")
-            if (length - 1 - t) % every:
+            if (length - 1 - t) % -(-length // most):
                 moments.append(None)
                 continue
-            heat = reward_field(env) if drawn else None
-            picture = rules.draw(env.world, 0) if drawn else None
-            field = None if heat is None else rules.draw(env.world, 0, heat)
-            moments.append(Moment(picture, field, instruction, rules.describe(env.world, 0) if told else ""))
+            picture, field = look(envs) if drawn else (None, None)
+            text = rules.describe(envs._stepper.host_world(), 0) if told else ""
+            moments.append(Moment(picture, field, instruction, text))
         found.append(moments)
-    env.close()
+    envs.close()
     return found
 
 
@@ -266,19 +264,17 @@ def _lane(lane: Episodes, name: str, which: Sequence[int], images: Images) -> di
     layer = get_reward(lane.about.reward)
     few = lane.select(list(which))
     added = contributions(few)
-    moments = replay(few, max(1, -(-int(few.length.sum()) // PICTURES)))
+    moments = replay(few, max(1, PICTURES // len(few)))
     addends = {"objective_gain": (1.0, None)} if layer is None else layer.addends
     if layer is not None and layer.learns:
         addends = {"reward": (1.0, layer.expression)}
-    valid = few.facts.get("action_valid", np.ones(few.rewards.shape, bool))
     shown = []
     for k, length in enumerate(few.length.tolist()):
-        steps = {
-            "rewards": few.rewards[k], "objective": few.objective[k], "invalid": ~valid[k], "actions": few.actions[k],
-        }  # fmt: skip
-        tables = {"added": added, "terms": few.terms}
-        entry = {n: _plain(v[:length]) for n, v in steps.items()}
-        entry |= {n: {key: _plain(v[k, :length]) for key, v in table.items()} for n, table in tables.items()}
+        entry = _judged(few, added, k, length, None)
+        if few.rewards.ndim > 2:
+            entry["agents"] = [_judged(few, added, k, length, agent) for agent in range(few.rewards.shape[2])]
+        entry["objective"] = _plain(few.objective[k, :length])
+        entry["caption"] = few.facts["caption"][k, :length].tolist() if "caption" in few.facts else None
         for part in ("picture", "field"):
             entry[part] = [None if m is None else images.add(getattr(m, part)) for m in moments[k]]
         for part in ("instruction", "description"):
@@ -286,6 +282,7 @@ def _lane(lane: Episodes, name: str, which: Sequence[int], images: Images) -> di
         shown.append(entry)
     return {
         "name": name, "agent": lane.about.agent, "reward": reward_name(lane.about.reward),
+        "agents": 0 if lane.rewards.ndim == 2 else lane.rewards.shape[2],
         "formula": "the gain of the objective" if layer is None else str(layer.expression),
         "settings": ", ".join(f"{n}={v}" for n, v in lane.about.settings.items()),
         "addends": [_addend(n, weight, node) for n, (weight, node) in addends.items()],
@@ -294,6 +291,38 @@ def _lane(lane: Episodes, name: str, which: Sequence[int], images: Images) -> di
         "success": lane.success.tolist(), "correlation": _plain(correlation(lane.returns, lane.final_objective)),
         "episodes": shown,
     }  # fmt: skip
+
+
+def _judged(lane: Episodes, added: dict[str, np.ndarray], k: int, length: int, agent: int | None) -> dict[str, Any]:
+    """What one episode's steps are worth to ``agent``, or None: to the only one, or on average to all."""
+    everyone = lane.rewards.ndim > 2
+
+    def of(values: np.ndarray) -> Any:
+        steps = values[k, :length]
+        if everyone and steps.ndim > 1:
+            steps = steps[:, agent] if agent is not None else _mean(steps)
+        return _plain(steps)
+
+    valid = lane.facts.get("action_valid", np.ones(lane.rewards.shape, bool))[k, :length]
+    seat = lane.learner if agent is None else agent
+    invalid = ~(valid if seat is None or valid.ndim == 1 else valid[:, seat])
+    actions = lane.actions[k, :length]
+    found = {
+        "rewards": of(lane.rewards), "actions": _plain(actions if agent is None else actions[:, agent]),
+        "invalid": _plain(invalid.reshape(length, -1).any(1)),
+        "added": {name: of(values) for name, values in added.items()},
+        "terms": {name: of(values) for name, values in lane.terms.items()},
+    }  # fmt: skip
+    if agent is not None and "agent_objective" in lane.facts:
+        found["score"] = of(lane.facts["agent_objective"])
+    return found
+
+
+def _mean(values: np.ndarray) -> np.ndarray:
+    """The mean over agents ``[time, agent]`` of what applies; NaN where nothing does."""
+    known = ~np.isnan(values)
+    count = known.sum(1)
+    return np.where(count > 0, np.where(known, values, 0.0).sum(1) / np.maximum(count, 1), np.nan)
 
 
 def _addend(name: str, weight: float, node: Any) -> dict[str, Any]:

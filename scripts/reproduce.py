@@ -223,11 +223,13 @@ def metric_name(metric: Any) -> str:
             return f"steps to objective {value:g}"
         if kind == "expression" and isinstance(value, str):
             return f"mean of {value}"
+        if kind == "return_of" and isinstance(value, str):
+            return f"return under {value}"
     if isinstance(metric, str) and metric in _EVALUATED:
         return _EVALUATED[metric]
     if isinstance(metric, str) and metric in METRICS:
         return METRICS[metric][0]
-    allowed = [*_EVALUATED, *METRICS, "{steps_to: THRESHOLD}", "{expression: FORMULA}"]
+    allowed = [*_EVALUATED, *METRICS, "{steps_to: THRESHOLD}", "{expression: FORMULA}", "{return_of: FORMULA}"]
     raise ValueError(f"unknown metric {metric!r}; allowed: {', '.join(allowed)}")
 
 
@@ -236,7 +238,8 @@ def measured(run: Any, metric: Any, episodes: int) -> float:
 
     "objective", "held_out", "success", "return": of the trained agent on test episodes; "area": mean objective over training;
     ``{steps_to: THRESHOLD}``: steps until the objective while training reaches it, at most the run's steps (so that means
-    over seeds are restricted means); ``{expression: FORMULA}``: mean over the steps of the recorded episodes; and `METRICS`.
+    over seeds are restricted means); ``{expression: FORMULA}``: mean over the steps of the recorded episodes; ``{return_of:
+    FORMULA}``: mean over episodes of what they would have been paid in all; and `METRICS`.
     """
     from rewardscape.agents.statistics import area_under, steps_to
 
@@ -245,6 +248,8 @@ def measured(run: Any, metric: Any, episodes: int) -> float:
         if kind == "steps_to":
             return min(steps_to(*curve(run, "objective"), value), float(run.config.steps))
         judged = run.episodes().rescored(value)
+        if kind == "return_of":
+            return float(judged.returns.mean())
         return float(judged.rewards[judged.mask].mean())
     if metric in METRICS:
         return METRICS[metric][1](run.episodes())

@@ -56,7 +56,7 @@ def compare(old: Episodes, new: Episodes) -> dict[str, Any]:
     each return with the objective, and means. ``reversed``: share of the pairs of episodes that one return orders one way and
     the other the other way; ``tied``: of those that exactly one of them orders. A correlation is NaN if one side does not vary.
     """
-    steps = [_tidy(side.rewards[side.mask]) for side in (old, new)]
+    steps = [_tidy(side.rewards[side.mask]).ravel() for side in (old, new)]  # of all agents
     returns = [_tidy(side.returns) for side in (old, new)]
     objective = _tidy(old.final_objective)
     found: dict[str, Any] = {"step": _correlations(*steps), "episode": _correlations(*returns)}

@@ -1,4 +1,4 @@
-"""Pictures of rewards for docs/: what each pays over a screen, by distance, by the size of a box, by confidence."""
+"""Pictures of rewards for docs/: what each pays over a screen, by distance, by the size of a box, by confidence, by visits."""
 
 from __future__ import annotations
 
@@ -76,6 +76,9 @@ def panels_of(node: Node) -> list[Panel]:
     every = needed | set(node.optional_facts())
     if "tool_call_count" in needed and needed <= set(_answers(np.zeros(1), 1.0)):
         return [_tool_panel(node)]
+    if {name.removeprefix("previous_") for name in needed} <= set(_steps(np.ones(1))):
+        ways = [_way_panel(node)] if needed & {"goal_distance", "goal_offset"} else []
+        return ways + ([_visits_panel(node)] if "visit_count" in needed else [])
     if not needed & {"target_box", "element_boxes"} or not needed <= set(_clicks(CENTRE[None], LARGE)):
         return []
     panels = [_map_panel(node, every), _distance_panel(node, every)]
@@ -112,6 +115,15 @@ def _answers(calls: np.ndarray, right: float) -> dict[str, Any]:
     """Facts of answers, right or wrong, that took so many tool calls."""
     yes = np.ones(len(calls), bool)
     return {"answer_correct": np.full(len(calls), right), "tool_call_count": calls, "format_valid": yes, "terminated": yes}
+
+
+def _steps(distance: np.ndarray, visits: Any = 1) -> dict[str, Any]:
+    """Facts of steps that end so many cells from the goal, in a corridor, where one has been so often."""
+    yes = np.ones(len(distance), bool)
+    return {
+        "goal_distance": distance, "goal_offset": np.stack([distance, 0 * distance], 1), "visit_count": visits * np.ones_like(distance),
+        "objective": 0.0 * distance, "action_valid": yes, "terminated": ~yes, "truncated": ~yes,
+    }  # fmt: skip
 
 
 def _with_box(every: set[str]) -> str:
@@ -183,3 +195,28 @@ def _tool_panel(node: Node) -> Panel:
     }
     caption = "What an answer in the form asked for is paid, by the tool calls it took: the plain sum, before any stage."
     return Panel("by tool calls", caption, "tool calls", lines=lines, whole=True)
+
+
+def _way_panel(node: Node) -> Panel:
+    left = np.arange(2.0, 21.0)
+    lines = {}
+    for label, moved in (("one cell nearer", -1), ("no move", 0), ("one cell away", 1)):
+        layer = RewardLayer(node)
+        layer.reset(_steps(left))
+        lines[label] = (left, layer.step(_steps(left + moved))[0])
+    caption = (
+        "By distance: what a step in a straight corridor is paid that does not reach the goal, by the cells left before it."
+    )
+    return Panel("by distance", caption, "cells left before the step", lines=lines, whole=True)
+
+
+def _visits_panel(node: Node) -> Panel:
+    visits = np.arange(1.0, 21.0)
+    lines = {"a place visited so often": (visits, _pay(node, _steps(np.full(len(visits), 9.0), visits)))}
+    return Panel(
+        "by visits",
+        "By visits: what a step is paid by the visits to the place it leads to, itself included.",
+        "visits in the episode",
+        lines=lines,
+        whole=True,
+    )

@@ -144,8 +144,8 @@ class RewardLayer:
             self.facts_kept = {name: copy_of(facts[name]) for name in wanted if name in facts}
         if self._learning and not self.frozen:
             learned = {name for node in self._learning.values() for name in node.learns_from()}
-            wanted = {name: copy_of(context.facts[name]) for name in sorted(learned)}
-            self._kept.append(wanted | {"mask": xp.ones(context.shape[:1], dtype=bool) if rows is None else copy_of(rows)})
+            kept = {name: copy_of(context.facts[name]) for name in sorted(learned)}
+            self._kept.append(kept | {"mask": xp.ones(context.shape[:1], dtype=bool) if rows is None else copy_of(rows)})
         for name in self._previous_names:
             self._previous[name] = copy_of(facts[name.removeprefix("previous_")])
         if self._scheduled and not self.frozen:

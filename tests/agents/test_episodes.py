@@ -7,6 +7,7 @@ from rewardscape.agents.evaluate import evaluate
 
 CORRIDOR = "rewardscape-tests/Corridor-v0"
 GUI = "rewardscape/GUIGrounding-v0"
+GAME = "rewardscape/MatrixGame-v0"
 
 
 @pytest.fixture(scope="module")
@@ -71,3 +72,27 @@ def test_some_of_it(clicks):
     assert few.seed.tolist() == [clicks.seed[3], clicks.seed[1]] and np.array_equal(
         few.terms["hit"], clicks.terms["hit"][[3, 1]]
     )
+
+
+def test_several_agents_are_recorded_and_judged_again():
+    paid = record("random", GAME, "payoff_earned - 0.5", episodes=12, settings={"players": 3, "rounds": 5})
+    assert paid.rewards.shape == paid.actions.shape == (12, 5, 3) and (paid.agents, paid.learner) == (3, None)
+    assert np.allclose(paid.rewards, paid.facts["payoff"] - 0.5)
+    assert np.allclose(paid.returns, paid.rewards.sum(1).mean(1)) and paid.gap.shape == (12,)
+    shared = paid.rescored("team_mean(payoff_earned)")
+    assert np.allclose(shared.rewards, paid.facts["payoff"].mean(-1, keepdims=True))
+    assert np.allclose(shared.terms["payoff_earned"], paid.facts["payoff"])
+    assert np.allclose(paid.rescored(None).returns, paid.final_objective)
+
+
+def test_one_learner_among_others_has_its_own_column():
+    settings = {"others": "defect", "learner": 1}
+    paid = record("random", GAME, "inequity_averse(payoff_earned)", episodes=12, settings=settings)
+    assert paid.rewards.shape == paid.actions.shape == (12, 16) and (paid.agents, paid.learner) == (2, 1)
+    assert paid.facts["payoff"].shape == (12, 16, 2) and (paid.facts["action"][..., 0] == 1).all()
+    again = paid.rescored("inequity_averse(payoff_earned)")
+    assert np.array_equal(again.rewards, paid.rewards)
+    assert np.array_equal(again.terms["payoff_earned"], paid.facts["payoff"][..., 1])
+    assert np.allclose(paid.rescored("payoff_earned").rewards, paid.facts["payoff"][..., 1])
+    with pytest.raises(ValueError, match="for worlds of several agents"):
+        record("random", CORRIDOR, episodes=4).rescored("team_mean(success)")

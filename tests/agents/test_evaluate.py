@@ -3,10 +3,11 @@ import numpy as np
 import pytest
 
 import tests.worlds.corridor  # noqa: F401
-from rewardscape.agents.evaluate import evaluate, interval, make_evaluation, run_episodes
+from rewardscape.agents.evaluate import baselines_of, evaluate, interval, make_evaluation, run_episodes, splits_of
 from rewardscape.agents.scripted import click_at, constant_agent, expert_agent, random_agent
 
 CORRIDOR, SCREENS = "rewardscape-tests/Corridor-v0", "rewardscape/GUIScreens-v0"
+MAZE, GAME = "rewardscape/Maze-v0", "rewardscape/MatrixGame-v0"
 
 
 def test_intervals_hold_the_mean_as_often_as_they_say():
@@ -43,6 +44,25 @@ def test_baselines_are_ordered_as_they_should_be():
 
 def test_the_best_constant_action_is_found():
     assert evaluate("constant", CORRIDOR, None, 64)["objective"] == 1  # always right
+
+
+def test_guesses_are_those_that_fit_a_world():
+    assert baselines_of(SCREENS) == ("random", "constant", "role", "overlap", "expert")
+    assert baselines_of(SCREENS, {"observation": "pixels", "action": "attend"}) == ("random", "expert")
+    assert baselines_of(MAZE) == baselines_of(GAME) == ("random", "constant", "expert")
+    with pytest.raises(ValueError, match="settings of rewardscape/Maze-v0: .*'joy'"):
+        baselines_of(MAZE, {"joy": 1})
+
+
+def test_splits_are_told_apart_where_there_are_any():
+    assert splits_of(SCREENS) == ("train", "held-out") and splits_of(SCREENS, {"split": "train"}) == ("train",)
+    assert splits_of(MAZE) == splits_of(GAME) == () and splits_of(MAZE, {"mazes": 8}) == ("train", "held-out")
+
+
+def test_constant_actions_are_those_of_every_agent():
+    assert evaluate("constant", GAME, None, 32)["objective"] == 1  # all cooperate
+    alone = evaluate("constant", GAME, "payoff_earned", 32, settings={"others": "cooperate"})
+    assert alone["objective"] == 1 and alone["return"] == 3 * 16
 
 
 def test_the_reward_layer_is_frozen():

@@ -40,6 +40,9 @@ def test_worlds_are_listed_and_described(capsys):
         assert part in out
     assert "difficulty" not in out.split("settings (")[1]
     assert "difficulty" in said(capsys, "envs", "GUIGrounding")
+    out = said(capsys, "envs", "MatrixGame")
+    assert "rewardscape.parallel_env('rewardscape/MatrixGame-v0', reward='payoff_earned()')" in out and "tit_for_tat" in out
+    assert "caption" in said(capsys, "envs", "Maze")
     assert "there are: rewardscape/GUIGrounding-v0" in said(capsys, "envs", "Nowhere", code=2)
 
 
@@ -177,6 +180,82 @@ def test_curves_of_runs(run, capsys, tmp_path):
     said(capsys, "report", "GUIGrounding", "--out", tmp_path / "r.png")
     assert iio.imread(tmp_path / "r.png").std() > 5
     assert "no metric joy" in said(capsys, "report", run, "--show", "joy", code=2)
+
+
+def test_a_team_learns_and_is_looked_at(capsys, tmp_path):
+    """The on-device learner with a memory, all agents by one policy; no episode of the first updates has ended."""
+    run = tmp_path / "run"
+    arguments = [
+        "MatrixGame",
+        "--algo",
+        "ppo-device",
+        "--reward",
+        "team_mean(payoff_earned)",
+        "--set",
+        "rounds=12",
+        "--threads",
+        "1",
+    ]
+    arguments += ["--n-envs", "16", "--hyper", "n_steps=5", "memory=4", "batch_size=80", "--progress", "none"]
+    said(capsys, "train", *arguments, "--steps", "240", "--out", run)
+    out = said(capsys, "evaluate", run, "--episodes", "16", "--json", tmp_path / "s.json")
+    scores = json.loads((tmp_path / "s.json").read_text())
+    assert set(scores) == {"trained", "random", "constant", "expert"} and set(scores["trained"]) == {"all"}
+    assert "episodes   objective" in out and "note:" not in out and scores["expert"]["all"]["objective"] == 1
+    assert "12 frames" in said(capsys, "render", run, "--episodes", "1", "--out", tmp_path / "e.gif")
+    assert "(2 of 256 episodes" in said(capsys, "inspect", run, "--episodes", "2", "--out", tmp_path / "i.html")
+    out = said(capsys, "rescore", run, "--reward", "payoff_earned")
+    assert "256 episodes, 3072 steps of trained" in out and "undefined" not in out.split("disagree")[0]
+    said(capsys, "report", run, "--out", tmp_path / "r.png")
+
+
+def test_a_comparison_of_teams_where_no_episode_has_ended(capsys, tmp_path):
+    arguments = [
+        "compare",
+        "MatrixGame",
+        "--algo",
+        "ppo-device",
+        "--rewards",
+        "payoff_earned",
+        "team_mean(payoff_earned)",
+        "hit",
+    ]
+    arguments += [
+        "--set",
+        "rounds=64",
+        "--n-envs",
+        "8",
+        "--hyper",
+        "n_steps=4",
+        "batch_size=32",
+        "--steps",
+        "64",
+        "--seeds",
+        "1",
+    ]
+    out = said(capsys, *arguments, "--episodes", "8", "--workers", "1", "--out", tmp_path / "c")
+    assert "skipped hit: " in out and "too short to say" in out and "never (not in 1 of 1)" in out
+    assert "nan" not in (tmp_path / "c" / "report.html").read_text().lower().split("<h2>while training")[0].split("</style>")[1]
+    refused = said(capsys, "compare", "MazeTeam", "--rewards", "goal", "--steps", "64", "--out", tmp_path / "d", code=2)
+    assert "one agent a row" in refused and not (tmp_path / "d").exists()
+
+
+def test_long_episodes_become_short_films_and_small_pictures(tmp_path):
+    from rewardscape.scripts.render import SHOWN, save
+
+    pictures = [np.full((20, 30, 3), k, np.uint8) for k in range(100)]
+    save(pictures, tmp_path / "many.png")
+    picture = iio.imread(tmp_path / "many.png")
+    assert picture.shape == (20 * SHOWN // 4, 120, 3) and picture.min() == 0 and picture.max() == 99
+
+
+def test_several_agents_are_drawn_together_or_as_one_among_others(capsys, tmp_path):
+    from rewardscape.scripts.render import frames
+
+    game = "rewardscape/MatrixGame-v0"
+    together, alone = (list(frames(game, None, world, "expert")) for world in ({}, {"others": "defect"}))
+    assert len(together) == len(alone) == 16 and not np.array_equal(together[-1], alone[-1])
+    assert "allowed: trained, random, constant, expert" in said(capsys, "render", "MatrixGame", "--agent", "overlap", code=2)
 
 
 @pytest.mark.slow

@@ -9,8 +9,9 @@ import pytest
 
 from rewardscape.rewards import as_expression
 from rewardscape.scripts import docs
-from rewardscape.scripts.envs import settings_of
+from rewardscape.scripts.envs import example_reward, settings_of
 from rewardscape.scripts.reward_plots import ASIDE, panels_of, plot
+from rewardscape.scripts.world_texts import guide_of
 
 # in a process of its own, which knows no other test's terms, and finds the installed package, not the folder of this name
 GENERATE = "import sys; sys.path[:] = filter(None, sys.path); from rewardscape.scripts.docs import main; main(sys.argv[1:])"
@@ -87,17 +88,49 @@ def test_the_code_on_a_worlds_page_runs(env, repository, tmp_path):
     for block in blocks:
         done = subprocess.run([sys.executable, "-c", block], capture_output=True, text=True, cwd=tmp_path, check=False)
         assert done.returncode == 0, f"{block}\n{done.stderr}"
-        assert "'gaussian_point'" in done.stdout
+        paid = as_expression(example_reward(env)).terms()
+        assert paid and all(f"'{name}'" in done.stdout for name in paid)
 
 
 @pytest.mark.parametrize("env", docs.worlds())
 def test_nothing_on_a_worlds_page_is_left_unexplained(env):
-    settings = settings_of(docs.rules_of(env))
-    assert set(settings) <= set(docs.SETTINGS)
-    if "observation" in settings:
-        everything = docs.made_rules(env, observation="both").observation_space
-        assert set(everything.spaces) <= set(docs.OBSERVED)
-    assert set(docs.ACTED) == set(docs.ACTIONS)
+    settings, guide = settings_of(docs.rules_of(env)), guide_of(docs.rules_of(env))
+    assert set(settings) <= set(guide.settings) and {guide.action_setting, guide.observation_setting} - {""} <= set(settings)
+    page = docs.world_page(env, {})
+    for setting, kinds in ((guide.action_setting, guide.acted), (guide.observation_setting, guide.observations)):
+        assert all(docs.made_rules(env, **{setting: kind}) for kind in kinds if setting)
+        assert all(f"`{kind}`" in page for kind in kinds if kind)
+    assert all(f"| {docs.cell(guide.settings[name][0])} |" in page for name in settings)
+    for name in ("next_observation", "caption" if env.endswith("Maze-v0") else "seed"):
+        assert f"| `{name}` |" in page
+
+
+def test_pages_say_what_a_reward_pays_where_it_attaches(repository):
+    closeness = (repository / "docs" / "rewards" / "closeness.md").read_text()
+    ((expert, random),) = re.findall(r"\[Maze-v0\].*\| ([\d.]+) \| ([\d.]+) \|\n", closeness)
+    assert float(random) > 2 * float(expert), "the agent that stays away from the goal earns more"
+    game = (repository / "docs" / "worlds" / "MatrixGame-v0.md").read_text()
+    assert "rewards/rnd.md" in game and "rewards/closeness.md" not in game and "operation-inequity_averse" in game
+    screens = (repository / "docs" / "worlds" / "GUIScreens-v0.md").read_text()
+    assert "rewards/gui-g2.md" in screens and "rewards/rnd.md" not in screens, "its observation is a dict"
+    assert not docs.attaches("team_mean(objective_gain)", "rewardscape/Maze-v0"), "one agent is no team"
+
+
+def test_operations_are_told_like_terms(repository):
+    terms = (repository / "docs" / "terms.md").read_text()
+    for name in ("rnd", "count_bonus", "gated_accumulation", "team_mean", "potential"):
+        told = terms.split(f"### operation {name}\n")[1].split("###")[0]
+        assert f"```python\n{name}(" in told and len(told) > 150
+    assert "[`rnd`](rewards/rnd.md)" in terms.split("### operation rnd\n")[1].split("###")[0]
+
+
+def test_only_the_worlds_asked_for_are_measured(repository, monkeypatch):
+    monkeypatch.setattr(docs, "AGENTS", ("expert",))
+    monkeypatch.setattr(docs, "EPISODES", 16)
+    recorded = json.loads((repository / "docs" / "scores.json").read_text())["runs"]
+    measured = docs.measure(repository, ["rewardscape/MatrixGame-v0"])["runs"]
+    assert list(measured["MatrixGame-v0"]["agents"]) == ["expert"] and set(measured) == set(recorded)
+    assert all(measured[name] == recorded[name] for name in recorded if name != "MatrixGame-v0")
 
 
 def test_every_design_says_what_stands_behind_it(repository):
@@ -142,6 +175,13 @@ def test_pictures_show_what_a_reward_pays():
     assert np.allclose(first, 1 + 1 / np.sqrt(counts)) and np.allclose(explored.lines["the target last"][1], 1 + 1 / counts)
     assert np.allclose(explored.lines["the target not"][1], 1 - 1 / counts)
     assert panels_of(as_expression("objective_gain()")) == []
+    (shaped,) = panels_of(as_expression("shaping-geodesic"))
+    left, nearer = shaped.lines["one cell nearer"]
+    assert np.allclose(nearer, -0.099 * (left - 1) + 0.1 * left)
+    assert np.allclose(shaped.lines["no move"][1], 0.001 * left) and (shaped.lines["one cell away"][1] < 0).all()
+    (counted,) = panels_of(as_expression("episodic-count"))
+    visits, bonus = counted.lines["a place visited so often"]
+    assert np.allclose(bonus, 0.1 / np.sqrt(visits))
 
 
 def test_pictures_are_the_same_every_time():

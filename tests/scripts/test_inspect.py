@@ -10,6 +10,7 @@ from rewardscape.scripts.inspect import choose, contributions, labels, main, pai
 
 CORRIDOR = "rewardscape-tests/Corridor-v0"
 GUI = "rewardscape/GUIGrounding-v0"
+GAME, MAZE = "rewardscape/MatrixGame-v0", "rewardscape/Maze-v0"
 WALK = "success + potential(-0.1*fact('corridor_left'), gamma=0.9) - 0.05"
 
 
@@ -21,6 +22,12 @@ def walks():
 @pytest.fixture(scope="module")
 def clicks():
     return record("random", GUI, "gui-g2", episodes=12, settings={"action": "box"}, agent="random")
+
+
+@pytest.fixture(scope="module")
+def plays():
+    reward = "0.5*payoff_earned + inequity_averse(payoff_earned)"
+    return record("random", GAME, reward, episodes=6, settings={"players": 3, "rounds": 5}, agent="random")
 
 
 def data_of(path):
@@ -113,8 +120,8 @@ def test_a_replay_shows_each_step(walks, clicks):
     for k, moment in enumerate(moments):
         assert moment.field.shape == moment.picture.shape and not np.array_equal(moment.field, moment.picture)
         assert f'instruction {k + 1}/4: "{moment.instruction}"' in moment.description
-    (moments,) = replay(clicks.select([0]), every=3)
-    assert [moment is None for moment in moments] == [False, True, True, False]
+    (moments,) = replay(clicks.select([0]), most=2)
+    assert [moment is None for moment in moments] == [True, False, True, False]
     wrong = clicks.select([2])
     wrong.objective[:] = 0.77
     with pytest.raises(ValueError, match="the world has changed since"):
@@ -153,6 +160,42 @@ def test_episodes_cut_short_have_no_padding(walks, tmp_path):
     )
 
 
+def test_several_agents_are_shown_each_and_on_average(plays, tmp_path):
+    found = contributions(plays)
+    assert np.allclose(sum(found.values()), plays.rewards) and found["payoff_earned"].shape == (6, 5, 3)
+    (moments,) = replay(plays.select([2]))
+    assert len(moments) == 5 and "agent_2: " in moments[0].description and moments[0].field is None
+    write_page([plays], ["random"], [2], "one", tmp_path / "page.html")
+    (lane,) = data_of(tmp_path / "page.html")["lanes"]
+    (shown,) = lane["episodes"]
+    assert lane["agents"] == 3 and len(shown["agents"]) == 3 and shown["caption"] is None
+    assert np.allclose(shown["rewards"], plays.rewards[2].mean(-1), atol=1e-3)
+    for k, agent in enumerate(shown["agents"]):
+        assert agent["actions"] == plays.actions[2, :, k].tolist() and np.allclose(
+            agent["rewards"], plays.rewards[2, :, k], atol=1e-3
+        )
+        assert np.allclose(np.sum(list(agent["added"].values()), 0), agent["rewards"], atol=1e-3)
+        assert np.allclose(agent["score"], plays.facts["agent_objective"][2, :, k], atol=1e-4)
+
+
+def test_one_learner_among_others_is_shown_alone(tmp_path):
+    alone = record("random", GAME, "team_mean(payoff_earned)", episodes=4, settings={"others": "random", "learner": 1})
+    assert np.allclose(sum(contributions(alone).values()), alone.rewards)
+    write_page([alone], ["random"], [0, 3], "two", tmp_path / "page.html")
+    (lane,) = data_of(tmp_path / "page.html")["lanes"]
+    assert lane["agents"] == 0 and "agents" not in lane["episodes"][0]
+    assert lane["episodes"][1]["actions"] == alone.actions[3].tolist() and None not in lane["episodes"][1]["picture"]
+
+
+def test_mazes_tell_what_happened(tmp_path):
+    walks = record("expert", MAZE, "shaping-geodesic", episodes=3, settings={"size": 8})
+    write_page([walks], ["expert"], range(3), "all", tmp_path / "page.html")
+    (lane,) = data_of(tmp_path / "page.html")["lanes"]
+    for episode in lane["episodes"]:
+        assert episode["caption"][-1] == "reached goal 1 of 1" and len(episode["caption"]) == len(episode["rewards"])
+        assert None not in episode["picture"] and set(episode["field"]) == {None}
+
+
 def test_the_command(walks, clicks, tmp_path, capsys):
     clicks.save(tmp_path / "clicks.npz")
     for agent, lane in zip(("r", "e"), walks, strict=True):
@@ -184,13 +227,14 @@ def test_worlds_are_played_with_other_settings_and_seeds():
 
 
 @pytest.fixture(scope="module")
-def pages(clicks, walks, tmp_path_factory):
+def pages(clicks, walks, plays, tmp_path_factory):
     folder = tmp_path_factory.mktemp("pages")
     spoilt = clicks.rescored("gui-g2")
     spoilt.facts["action_valid"] = spoilt.facts["action_valid"].copy()
     spoilt.facts["action_valid"][4, 2] = False
     write_page([spoilt], ["random"], range(8), "the first 8", folder / "one.html")
     write_page(walks, ["random", "expert"], *choose(walks, 12), folder / "two.html")
+    write_page([plays], ["random"], range(6), "all", folder / "team.html")
     return folder
 
 
@@ -304,3 +348,29 @@ def test_lanes_are_beside_each_other(browse, walks):
         first = int(page.locator("#list li").first.get_attribute("data-episode"))
         assert walks[1].returns[first] == max(walks[1].returns[choose(walks, 12)[0]])
         assert page.complaints == []
+
+
+@pytest.mark.browser
+def test_agents_are_chosen_one_by_one(browse, plays):
+    page = browse("team.html")
+    index = chosen(page)
+    assert texts(page, ".agents tbody button") == ["agent_0", "agent_1", "agent_2", "mean"]
+    page.keyboard.press("ArrowRight")
+    reward = "[data-show=reward]"
+    assert number(texts(page, reward)[0]) == pytest.approx(plays.rewards[index, 1].mean(), abs=2e-3)
+    page.locator("[data-agent=agent_2]").click()
+    assert number(texts(page, reward)[0]) == pytest.approx(plays.rewards[index, 1, 2], abs=2e-3)
+    page.keyboard.press("a")
+    assert number(texts(page, reward)[0]) == pytest.approx(plays.rewards[index, 1].mean(), abs=2e-3)
+    page.keyboard.press("a")
+    assert number(texts(page, reward)[0]) == pytest.approx(plays.rewards[index, 1, 0], abs=2e-3)
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth") and page.complaints == []
+
+
+@pytest.mark.browser
+def test_an_episode_is_played(browse):
+    page = browse("team.html")
+    page.locator("#play").click()
+    page.locator("#play[aria-pressed=true]").wait_for()
+    page.locator("#now", has_text="step 5 of 5").wait_for()
+    page.locator("#play[aria-pressed=false]").wait_for()
