@@ -24,6 +24,7 @@ REWARDS = {
     "lifetime counts": "objective_gain + count_bonus()",
     "RND": "objective_gain + rnd()",
 }
+TRAINING = (1024, 32, 8192)  # rows, steps of each between two updates, steps of a minibatch
 ASKED = {"pufferlib": 4.0, "gymnax": 3.0, "envpool": 100.0}  # times a peer's best
 
 
@@ -53,8 +54,11 @@ def mazes(repeats: int, seconds: float, peers: dict[str, str]) -> dict[str, list
     """Maze 16x16, four rooms, view 7x7: one environment, batches, rewards, and whatever peers are given."""
     from rewardscape.scripts.bench import alternate, ratio, show, walk
 
+    asked_peers = [Peer(name, python, rows) for name, python in peers.items() for rows in (1024, 8192)]
     print("Maze 16x16, four rooms, view 7x7x3, random actions: one environment, gymnasium.make")
-    tasks: dict[str, Any] = {f"one Maze, {name}": walk(gym.make(MAZE, reward=r)) for name, r in REWARDS.items() if name != "RND"}
+    tasks: dict[str, Any] = {
+        f"one Maze, {name}": walk(gym.make(MAZE, reward=r)) for name, r in REWARDS.items() if name != "RND"
+    }
     try:
         import minigrid  # noqa: F401
 
@@ -68,7 +72,6 @@ def mazes(repeats: int, seconds: float, peers: dict[str, str]) -> dict[str, list
 
     print("\nbatches, gymnasium.make_vec(copy=False), all cores, reward included")
     tasks = {f"{name}, {rows:,} rows": stepping(rows, r) for name, r in REWARDS.items() for rows in ROWS}
-    asked_peers = [Peer(name, python, rows) for name, python in peers.items() for rows in (1024, 8192)]
     tasks |= {peer.name: (lambda calls, peer=peer: peer.timed(calls)[0]) for peer in asked_peers}
     batches = alternate(tasks, repeats, seconds)
     for peer in asked_peers:
@@ -98,7 +101,7 @@ def training(repeats: int) -> dict[str, Any]:
     from rewardscape.agents.ppo import DeviceLearner
     from rewardscape.agents.runs import Config, make_envs
 
-    rows, n_steps, batch = 1024, 32, 8192
+    rows, n_steps, batch = TRAINING
     settings: dict[str, Any] = {"n_steps": n_steps, "batch_size": batch, "n_epochs": 4, "learning_rate": 1e-3, "ent_coef": 0.01}
     config = Config(MAZE, n_envs=rows, algorithm_settings=settings, algo="ppo-device")
     torch.set_num_threads(config.threads)
@@ -139,7 +142,9 @@ def training(repeats: int) -> dict[str, Any]:
         asked = 5.0 if "Dummy" in name else None
         print(f"  ppo-device against {name}:{ratio(found['ppo-device'], found[name], asked)}")
     middle, high = statistics.median(shares), max(shares)
-    print(f"  rules and reward: {middle:.1%} of an update (at most {high:.1%}), asked at most 25 %: {'met' if high <= 0.25 else 'not met'}\n")
+    print(
+        f"  rules and reward: {middle:.1%} of an update (at most {high:.1%}), asked at most 25 %: {'met' if high <= 0.25 else 'not met'}\n"
+    )
     return found | {"share": shares}
 
 

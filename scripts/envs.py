@@ -97,6 +97,7 @@ def facts_of(env: str) -> list[str]:
 def attaches(reward: Any, env: str) -> bool:
     """Does a world report what a reward needs, in the form it needs?"""
     face, layer = _face(env), get_reward(reward)
+    assert layer is not None
     try:
         layer.attach(face.facts, env, face.rules.agents)
         layer.reset(face.facts)

@@ -23,7 +23,7 @@ COMMANDS = {
     "docs": "the pages of docs/, written from the code and recorded scores",
     "capture": "screens of web pages, photographed in Chromium",
     "check": "run the whole contract on a world, a reward, or a module of yours",
-    "check-ecosystem": "our rewards inside TRL and verl, each in an environment of its own",
+    "check-ecosystem": "our rewards inside TRL and verl, our worlds in RLlib, each in an environment of its own",
     "bench": "how fast the worlds and rewards run here, beside MiniGrid",
     "rewards": "the rewards: presets and terms, or one's formula, settings, facts and source",
 }

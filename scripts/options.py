@@ -30,20 +30,6 @@ def add_world_settings(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--set", dest="settings", nargs="+", default=[], metavar="NAME=VALUE", help="settings of the world")
 
 
-def splits_of(env: str) -> tuple[str, ...]:
-    """The splits a world tells apart: ("train", "held-out"), or () if all its episodes are alike."""
-    import inspect
-
-    import gymnasium as gym
-
-    from rewardscape.envs.core.single import load_rules
-
-    kwargs = gym.spec(env).kwargs
-    if "rules" not in kwargs:
-        return ()
-    return ("train", "held-out") if "split" in inspect.signature(load_rules(kwargs["rules"]).__init__).parameters else ()
-
-
 def find_run(target: str) -> Any:
     """The `Run` at a path, or the shipped baseline of an environment id. ValueError if there is neither."""
     from rewardscape.agents.runs import Run

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import tempfile
 from typing import Any
 
 PROGRAMS = {
@@ -73,8 +74,9 @@ class Peer:
         code = f"rows = {rows}\n{PROGRAMS[name]}\n{_SERVE}"
         try:
             self._process = subprocess.Popen(
-                [python, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-            )
+                [python, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+                cwd=tempfile.gettempdir(),  # some leave files where they are started
+            )  # fmt: skip
         except OSError as error:
             raise ValueError(f"peer {name}: {python} does not start ({error})") from None
         self.name = f"{name}, {rows:,} rows"

@@ -52,6 +52,8 @@ def test_the_examples_in_the_readme_run(repository, tmp_path):
     found = blocks(repository / "README.md")
     assert found
     for block in found:
+        if "ray.rllib" in block:
+            continue  # in an environment of its own: `rewardscape check-ecosystem rllib`
         done = subprocess.run([sys.executable, "-c", block], capture_output=True, text=True, cwd=tmp_path, check=False)
         assert done.returncode == 0, f"{block}\n{done.stderr}"
 

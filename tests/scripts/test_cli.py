@@ -271,6 +271,20 @@ def test_quickstart_in_small(capsys, tmp_path):
 
 
 def test_bench_prints_ratios(capsys, tmp_path):
-    out = said(capsys, "bench", "--repeats", "3", "--seconds", "0.02", "--rows", "64", "--json", tmp_path / "b.json")
+    out = said(capsys, "bench", "gui", "--repeats", "3", "--seconds", "0.02", "--rows", "64", "--json", tmp_path / "b.json")
     assert "MiniGrid" in out and "bytes a row" in out and "import to first reset" in out
     assert "--repeats is at least 3" in said(capsys, "bench", "--repeats", "1", code=2)
+    assert "allowed: gui, maze, training, cuda" in said(capsys, "bench", "mazes", code=2)
+
+
+def test_bench_of_mazes_and_of_training(capsys, monkeypatch):
+    from rewardscape.scripts import bench_maze
+
+    monkeypatch.setattr(bench_maze, "ROWS", (64,))
+    monkeypatch.setattr(bench_maze, "TRAINING", (32, 8, 64))
+    out = said(capsys, "bench", "maze", "training", "--repeats", "3", "--seconds", "0.01")
+    assert "one Maze, sparse" in out and "of them the reward's" in out and "RND, 64 rows" in out
+    assert "ppo-device against SB3's PPO, DummyVecEnv" in out and "rules and reward:" in out
+    assert "unknown peer 'nobody'" in said(
+        capsys, "bench", "maze", "--repeats", "3", "--seconds", "0.01", "--peer", "nobody=x", code=2
+    )

@@ -29,7 +29,7 @@ CLAIM = {
         {"metric": {"steps_to": 0.8}, "arm": "meant", "versus": "hacked", "direction": "lower"},
         {"metric": "objective", "arm": "hacked", "bound": 0.5, "direction": "lower"},
     ],
-    "report": [{"expression": "fact('corridor_left')"}],
+    "report": [{"expression": "fact('corridor_left')"}, {"return_of": "success"}],
 }  # fmt: skip
 
 
