@@ -136,9 +136,16 @@ class ActorCritic(nn.Module):
         self.mean += share * (mean - self.mean)
         self.square += share * (square - self.square)
 
+    def prepare(self, observations: Any) -> Any:
+        """A copy of observations ``[..., *space]``, as far as it can be worked on before weights are asked."""
+        if hasattr(self.extractor, "prepare"):
+            return self.extractor.prepare(observations)
+        return each(torch.clone, observations)
+
     def features(self, observations: Any) -> torch.Tensor:
-        """``[..., width]`` of observations ``[..., *space]``."""
-        leading = _leading(self.space, observations)
+        """``[..., width]`` of prepared observations."""
+        prepared = hasattr(self.extractor, "prepare")
+        leading = observations.shape[:-1] if prepared else _leading(self.space, observations)
         flat = each(lambda o: o.reshape(-1, *o.shape[len(leading) :]), observations)
         if self.normalize:
             deviation = (self.square - self.mean**2).clamp(min=1e-8).sqrt()
@@ -167,14 +174,14 @@ class ActorCritic(nn.Module):
     def forward(
         self, observations: Any, memory: torch.Tensor, start: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """One step of all rows: the actor's numbers, values, and the memory after it."""
+        """One step of all rows, by prepared observations: the actor's numbers, values, and the memory after it."""
         features = self.features(observations)
         if self.cell is not None:
             features = memory = self.remember(features, memory, start)
         return *self.heads(features), memory
 
     def unroll(self, observations: Any, memory: torch.Tensor, starts: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Steps ``[time, row, ...]`` from ``memory`` on: the actor's numbers and values."""
+        """Steps ``[time, row, ...]`` of prepared observations from ``memory`` on: the actor's numbers and values."""
         features = self.features(observations)
         if self.cell is not None:
             kept = []
@@ -200,7 +207,7 @@ class ActorCritic(nn.Module):
         rows = len(next(iter(tensors.values())) if isinstance(tensors, dict) else tensors)
         memory = self.start_memory(rows) if state is None else torch.as_tensor(state, device=self.device)
         start = torch.zeros(rows, dtype=torch.bool) if episode_start is None else torch.as_tensor(episode_start)
-        numbers, _, memory = self(tensors, memory, start.to(self.device))
+        numbers, _, memory = self(self.prepare(tensors), memory, start.to(self.device))
         actions = self.actions.draw(numbers, self.log_std, deterministic)
         return self.actions.for_world(actions).cpu().numpy(), memory.cpu().numpy() if self.memory else None
 

@@ -275,7 +275,7 @@ class PointerPolicy(MultiInputActorCriticPolicy):
 
 class Cells(BaseFeaturesExtractor):
     """Maps of cells, uint8 ``[height, width, channel]``: what is in a cell (channel 0) as one plane a kind, further channels as
-    numbers. Small ones (views) go through one layer, larger ones (maps) through two convolutions first."""
+    they are. Small ones (views) go through one layer, larger ones (maps) through two convolutions first."""
 
     def __init__(self, observation_space: gym.spaces.Box, width: int = 128):
         super().__init__(observation_space, width)
@@ -283,24 +283,30 @@ class Cells(BaseFeaturesExtractor):
         high = observation_space.high.reshape(-1, observation_space.shape[-1]).max(0)
         kinds = int(high[0])
         self.kinds: torch.Tensor
-        self.scale: torch.Tensor
         self.register_buffer("kinds", torch.arange(1, kinds + 1, dtype=torch.uint8), persistent=False)
-        self.register_buffer("scale", 1 / torch.as_tensor(high[1:]).float().clamp(min=1), persistent=False)
-        planes = kinds + len(high) - 1
+        self.shape = (height, wide, kinds + len(high) - 1)
         self.convolutions = None
         if max(height, wide) > 9:
             self.convolutions = nn.Sequential(
-                nn.Conv2d(planes, 32, 3, padding=1), nn.ReLU(), nn.Conv2d(32, 32, 3, stride=2, padding=1), nn.ReLU()
+                nn.Conv2d(self.shape[2], 32, 3, padding=1), nn.ReLU(), nn.Conv2d(32, 32, 3, stride=2, padding=1), nn.ReLU()
             )
-            height, wide, planes = -(-height // 2), -(-wide // 2), 32
-        self.dense = nn.Linear(height * wide * planes, width)
+            self.dense = nn.Linear(-(-height // 2) * -(-wide // 2) * 32, width)
+        else:
+            self.dense = nn.Linear(height * wide * self.shape[2], width)
 
-    def forward(self, cells: torch.Tensor) -> torch.Tensor:
-        kinds = (cells[..., :1] == self.kinds).to(self.scale.dtype)
-        planes = torch.cat([kinds, cells[..., 1:] * self.scale], -1)
+    def prepare(self, cells: torch.Tensor) -> torch.Tensor:
+        """The planes of maps ``[..., height, width, channel]``, flat and in bytes: all that does not depend on weights, so a learner
+        does it once for an observation, however often it looks at it."""
+        cells = cells.to(torch.uint8)
+        kinds = (cells[..., :1] == self.kinds).view(torch.uint8)
+        return torch.cat([kinds, cells[..., 1:]], -1).flatten(-3)
+
+    def forward(self, observations: torch.Tensor) -> torch.Tensor:
+        planes = observations if observations.ndim == 2 else self.prepare(observations)
+        planes = planes.to(self.dense.weight.dtype)
         if self.convolutions is not None:
-            planes = self.convolutions(planes.permute(0, 3, 1, 2))
-        return torch.relu(self.dense(planes.flatten(1)))
+            planes = self.convolutions(planes.unflatten(1, self.shape).permute(0, 3, 1, 2)).flatten(1)
+        return torch.relu(self.dense(planes))
 
 
 def _is_cells(space: gym.Space) -> bool:

@@ -296,7 +296,7 @@ class DeviceLearner:
         parts: dict[str, list[Any]] = {}
         facts: dict[str, list[Any]] = {}
         for _ in range(s.n_steps):
-            observations.append(each(torch.clone, rows.observation))
+            observations.append(policy.prepare(rows.observation))
             with self._precision():
                 numbers, value, memory = policy(observations[-1], memory, self.start)
             action = policy.actions.draw(numbers, policy.log_std)
@@ -321,7 +321,7 @@ class DeviceLearner:
         self.memory = memory
         self.steps += s.n_steps * len(rows.fresh) * self.ranks
         with self._precision():
-            last = policy(rows.observation, memory, self.start)[1]
+            last = policy(policy.prepare(rows.observation), memory, self.start)[1]
         rollout = Rollout(
             each(lambda *steps: torch.stack(steps), *observations), torch.stack(actions), torch.stack(before),
             torch.stack(values), torch.stack(starts), torch.stack(acted), first,
