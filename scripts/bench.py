@@ -43,7 +43,11 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--rows", type=int, default=1024, help="of the GUI vectors")
     parser.add_argument("--reward", default="gui-g2", help="of the GUI worlds")
     parser.add_argument(
-        "--peer", nargs="+", default=[], metavar="NAME=PYTHON", help="beside mazes: pufferlib, gymnax, envpool, each the Python\nof an environment that has it"
+        "--peer",
+        nargs="+",
+        default=[],
+        metavar="NAME=PYTHON",
+        help="beside mazes: pufferlib, gymnax, envpool, each the Python\nof an environment that has it",
     )
     parser.add_argument("--json", type=pathlib.Path, help="write the figures here too")
     options = parser.parse_args(argv)

@@ -163,7 +163,9 @@ def test_without_ray_it_is_said_what_to_install(tmp_path, monkeypatch):
 
 def test_runs_come_back_from_a_ray_cluster(tmp_path, monkeypatch):
     """Also one that is half-finished here, and one that fails there."""
-    monkeypatch.chdir(tmp_path)  # Ray's workers look into the caller's folder first: a checkout would hide the installed package
+    monkeypatch.chdir(
+        tmp_path
+    )  # Ray's workers look into the caller's folder first: a checkout would hide the installed package
     pytest.importorskip("ray", reason="Ray is not installed: pip install 'rewardscape[ray]'")
     half, fails = small(steps=1024), small("success + potential(objective_gain(), gamma=0.9)")
     folder = tmp_path / "runs" / run_name(half)

@@ -70,9 +70,15 @@ def test_results_are_kept_for_a_page_of_docs(folder, results, tmp_path):
     arguments = [*ARGUMENTS, "--rewards", MEANT, HACKED, "--steps", "6144", "--seeds", "2", "--out", str(folder)]
     assert compare.main([*arguments, "--record", str(tmp_path / "kept" / "corridor")]) == 0
     read = compare.read_results(tmp_path / "kept" / "corridor.json")
-    assert math.isnan(read["rewards"][HACKED]["steps_to"]["median"]) and "<svg" in (tmp_path / "kept" / "corridor.svg").read_text()
+    assert (
+        math.isnan(read["rewards"][HACKED]["steps_to"]["median"]) and "<svg" in (tmp_path / "kept" / "corridor.svg").read_text()
+    )
     page = compare.page(read, "corridor.svg")
-    assert page.startswith(f"# Corridor-v0: {MEANT}, {HACKED}\n") and "![objective by reward](corridor.svg)" in page and "rewardscape compare" in page
+    assert (
+        page.startswith(f"# Corridor-v0: {MEANT}, {HACKED}\n")
+        and "![objective by reward](corridor.svg)" in page
+        and "rewardscape compare" in page
+    )
     rows = [line for line in page.splitlines() if line.startswith(f"| {HACKED}")]
     assert "never" in rows[0] and len(rows) == 4  # two tables, and two differences to the first reward
 

@@ -123,7 +123,12 @@ def test_a_claim_is_tested_and_told(folder, tmp_path):
     assert result["measured"]["objective"]["meant"] == {"0": 1.0, "1": 1.0, "2": 1.0}
     never = result["measured"]["steps to objective 0.8"]["hacked"]
     assert set(never.values()) == {6144.0}, "who never arrives counts as the whole run"
-    assert set(result["measured"]) == {"objective", "steps to objective 0.8", "mean of fact('corridor_left')", "return under success"}
+    assert set(result["measured"]) == {
+        "objective",
+        "steps to objective 0.8",
+        "mean of fact('corridor_left')",
+        "return under success",
+    }
     page = (folder / "page.md").read_text()
     assert page.startswith("# Paying for nearness is hacked") and "**Holds**." in page and "--quick" not in page
     assert "objective under meant is higher than under hacked by more than 0.3" in page
