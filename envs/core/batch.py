@@ -16,6 +16,19 @@ from rewardscape.envs.core.world import Empty, Episode, Rules, World, fields
 DEVICES = ("cpu", "cuda")
 
 
+def seen_as(array: Any, space: gym.Space) -> Any:
+    """An observation (NumPy array or tensor) as agents see it: a view with shape and dtype of its space. Rules may keep it flat,
+    and in longer words, of which the last may be used in part."""
+    shape, dtype = space.shape or (), str(space.dtype)
+    if not isinstance(array, np.ndarray):
+        import torch
+
+        dtype = getattr(torch, dtype)
+    array = array.view(dtype)
+    used = math.prod(shape) // math.prod(array.shape[1:-1])
+    return array[..., :used].reshape(array.shape[0], *shape) if shape else array
+
+
 class Batch:
     """``rows`` rows of ``rules`` on ``device``.
 
@@ -97,11 +110,10 @@ class Batch:
         self.raw = self._new((*leading, *(space.shape or ())), dtype)
         self.arrays["action"] = value = self._new(tuple(self.raw.shape), dtype)
         self.arrays["action_valid"] = valid = self._new(leading, "bool")
-        parts = low.size * (agents or 1)
-        repeated = [self._constant(np.tile(edge, agents or 1).astype(dtype)) for edge in (low, high)]
-        flat = (self.raw.reshape(self.rows, parts), value.reshape(self.rows, parts), valid.reshape(self.rows, agents or 1))
-        self._edges = repeated
-        self.bounds = Bounds(*(self._view(a) for a in (*flat, *repeated)))
+        shape = (self.rows, agents or 1, low.size)
+        self._edges = [self._constant(edge.astype(dtype)) for edge in (low, high)]
+        parts = (self.raw.reshape(shape), value.reshape(shape), valid.reshape(shape[:2]), *self._edges)
+        self.bounds = Bounds(*(self._view(a) for a in parts))
         groups["action"], groups["action_valid"] = self._view(value), self._view(valid)
 
     # ----------------------------------------------------------------------------------------------------------- kernels
@@ -117,13 +129,14 @@ class Batch:
             self._cuda = compiling.generate_cuda(self.module)
             return
         self._table = np.array(words, np.int64)
-        self._chunks = 0
+        self._chunks = 1
         if self.rows >= self.rules.parallel_from and not compiling.DEBUG:
             import numba
 
             threads = numba.get_num_threads()
-            self._chunks = 4 * threads if threads > 1 else 0
-        self._step_serial, self._step_parallel = self.module.step_serial, self.module.step_parallel
+            self._chunks = 4 * threads if threads > 1 else 1
+        kind = "parallel" if self._chunks > 1 else "serial"
+        self._step, self._reset = getattr(self.module, f"step_{kind}"), getattr(self.module, f"reset_{kind}")
 
     def step(self, autoreset: bool = False) -> None:
         """Step every row with the actions in ``raw``. ``autoreset``: a row that has ended opens its next episode instead."""
@@ -131,11 +144,10 @@ class Batch:
             self._launch(self._cuda.step_cuda, self.world, self.bounds, self.rows, self.limit, autoreset)
         elif compiling.DEBUG:
             with np.errstate(over="ignore"):  # the hash of a draw wraps around
-                self.module.step_rows(self.world, self.bounds, 0, self.rows, self.limit, autoreset)
-        elif self._chunks:
-            self._step_parallel(self._table, self.rows, self.limit, autoreset, self._chunks)
+                for row in range(self.rows):
+                    self.module.step_row(self.world, self.bounds, row, self.limit, autoreset)
         else:
-            self._step_serial(self._table, self.rows, self.limit, autoreset)
+            self._step(self._table, self.rows, self.limit, autoreset, self._chunks)
 
     def reset(self, mask: Any) -> None:
         """Open the episode (seed, index) of every row where ``mask`` (bool ``[rows]``) is True."""
@@ -143,11 +155,10 @@ class Batch:
             self._launch(self._cuda.reset_cuda, self.world, self._view(mask), self.rows)
         elif compiling.DEBUG:
             with np.errstate(over="ignore"):
-                self.module.reset_rows(self.world, mask, 0, self.rows)
-        elif self._chunks:
-            self.module.reset_parallel(self._table, mask, self.rows, self._chunks)
+                for row in range(self.rows):
+                    self.module.reset_row(self.world, mask, row)
         else:
-            self.module.reset_serial(self._table, mask, self.rows)
+            self._reset(self._table, mask, self.rows, self._chunks)
 
     def _launch(self, kernel: Any, *arguments: Any) -> None:
         threads = 1 if self.simulated else 128

@@ -6,13 +6,13 @@ from typing import Annotated, NamedTuple
 
 import numpy as np
 
-from rewardscape.envs.core.compile import rule
+from rewardscape.envs.core.compile import inlined, rule
 from rewardscape.envs.core.random import episode_key
 from rewardscape.envs.core.world import Array
 
 
 class Bounds(NamedTuple):
-    """Actions as the agent gave them, flattened to ``[row, agent * part]``, and what is allowed."""
+    """Actions as the agent gave them, ``[row, agent, part]``, and what is allowed of each part."""
 
     raw: Annotated[Array, "float32"]
     value: Annotated[Array, "float32"]  # the same memory as World.action
@@ -35,18 +35,16 @@ def begin(w, i):
     e.fresh[i] = True
 
 
-@rule
+@inlined
 def sanitise(w, bounds, i):
     """The action of row ``i``, made safe: NaN becomes the middle of the range, anything outside it the nearest bound.
 
     Either makes ``action_valid`` False for that agent.
     """
-    agents = bounds.valid.shape[1]
-    parts = bounds.raw.shape[1] // agents
-    for agent in range(agents):
+    for agent in range(bounds.valid.shape[1]):
         valid = True
-        for j in range(agent * parts, (agent + 1) * parts):
-            x = bounds.raw[i, j]
+        for j in range(bounds.low.shape[0]):
+            x = bounds.raw[i, agent, j]
             low = bounds.low[j]
             high = bounds.high[j]
             if x < low:
@@ -58,11 +56,11 @@ def sanitise(w, bounds, i):
             elif not (x >= low):
                 valid = False
                 x = low + (high - low) / 2
-            bounds.value[i, j] = x
+            bounds.value[i, agent, j] = x
         bounds.valid[i, agent] = valid
 
 
-@rule
+@inlined
 def finish(w, i, before, limit):
     """Row ``i`` has acted: count the step, note the gain, apply the time limit."""
     e = w.episode

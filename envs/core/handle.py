@@ -121,6 +121,21 @@ def _read(context: Any, builder: Any, handle: Handle, base: Any, name: str) -> A
     return array._getvalue()
 
 
+@intrinsic
+def fetch(typing_context, array, place):
+    """Begin to bring the entry at flat index ``place`` of an array into the cache, without waiting for it. For `Rules.ahead`."""
+    byte, number = ir.IntType(8).as_pointer(), ir.IntType(32)
+
+    def codegen(context, builder, signature, arguments):
+        address = builder.gep(make_array(signature.args[0])(context, builder, arguments[0]).data, [arguments[1]])
+        kind = ir.FunctionType(ir.VoidType(), [byte, number, number, number])
+        prefetch = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+        builder.call(prefetch, [builder.bitcast(address, byte), number(0), number(3), number(1)])  # to be read; kept; data
+        return context.get_dummy_value()
+
+    return types.void(array, types.int64), codegen
+
+
 def attacher(handle: Handle) -> Any:
     """A function for compiled code that reads a table (int64 array) as ``handle``."""
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from rewardscape.envs.core.batch import Batch
+from rewardscape.envs.core.batch import Batch, seen_as
 from rewardscape.envs.core.world import Rules, World, fields
 from rewardscape.rewards import RewardLayer, get_reward
 
@@ -42,10 +42,10 @@ class Stepper:
         keys = rules.observation_keys
         names = [n.split("/")[1] for n in arrays if n.startswith("observation/")]
         space: Any = rules.observation_space
-        self.observation: Any = (  # rules may keep it flat: what agents see has the shape of its space
-            {key: arrays[f"observation/{key}"].reshape(rows, *space[key].shape) for key in keys}
+        self.observation: Any = (
+            {key: seen_as(arrays[f"observation/{key}"], space[key]) for key in keys}
             if keys is not None
-            else arrays[f"observation/{names[0]}"].reshape(rows, *space.shape)
+            else seen_as(arrays[f"observation/{names[0]}"], space)
         )
         self.facts: dict[str, Any] = {n.split("/")[1]: a for n, a in arrays.items() if n.startswith("facts/")}
         self.facts |= {name: self.episode[name] for name in ("terminated", "truncated", "step", "seed", "objective")}

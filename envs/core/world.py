@@ -86,7 +86,8 @@ class Rules:
     """One world under given settings: its groups of arrays, its three rules, its spaces. Subclass it, one class a world.
 
     Class attributes: ``State``, ``Facts``, ``Observation``, ``Settings``, ``Shared`` (NamedTuples); ``reset``, ``step``,
-    ``observe`` (rules, in `staticmethod`); ``success_threshold``; ``parallel_from`` (rows from which all cores are used).
+    ``observe`` (rules, in `staticmethod`); ``ahead``: None, or a rule ``ahead(w, i)`` that is called on the CPU a few rows before
+    row ``i`` is stepped, and may `fetch` what the step will look up in long arrays; ``success_threshold``; ``parallel_from`` (rows from which all cores are used).
 
     Instance attributes, set in ``__init__`` from keyword settings: ``extents`` (name -> int), ``settings``, ``shared``,
     ``observation_space``, ``action_space`` (of one row), ``observation_keys`` (which entries of ``Observation`` the agent
@@ -101,6 +102,7 @@ class Rules:
     reset: ClassVar[Any]
     step: ClassVar[Any]
     observe: ClassVar[Any]
+    ahead: ClassVar[Any] = None
     success_threshold: ClassVar[float] = 1.0
     parallel_from: ClassVar[int] = 256
 

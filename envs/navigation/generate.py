@@ -1,7 +1,7 @@
 """Generators of mazes: all floor of a maze is connected.
 
 Rules here read the settings ``size``, ``generator``, ``keys``, ``goals`` and write the state ``walls``, ``starts``, ``goals``,
-``keys``, ``doors``; the first layer of ``field`` and the ``queue`` are their scratch space.
+``columns``, ``keys``, ``doors``; the first layer of ``field`` and the ``queue`` are their scratch space.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from rewardscape.envs.core import chance, integer, rule
 from rewardscape.envs.core.random import draw
 from rewardscape.envs.navigation.distances import OPEN, clear_field, spread
 from rewardscape.envs.navigation.furnish import CAVES, FIRST, FOUR_ROOMS, PERFECT, ROOMS, furnish, keep_reached, put
-from rewardscape.envs.navigation.grid import build, carve, dx, dy, stretch
+from rewardscape.envs.navigation.grid import build, carve, draw_columns, dx, dy, stretch
 
 ATTEMPTS = 20
 VISITED = 16
@@ -224,3 +224,4 @@ def lay_out(w, i):
         else:
             u_trap(w, i)
         fits = fits and furnish(w, i, generator)
+    draw_columns(w, i)

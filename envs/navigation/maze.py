@@ -10,11 +10,11 @@ import numpy as np
 from rewardscape.envs.core import LazyTexts, LiveTexts, Rules, World, choice, number
 from rewardscape.envs.navigation.events import caption
 from rewardscape.envs.navigation.furnish import CAVES, GENERATORS, LOCKABLE, PERFECT
-from rewardscape.envs.navigation.grid import AGENT
-from rewardscape.envs.navigation.picture import TILES, describe_maze, draw_maze
+from rewardscape.envs.navigation.grid import AGENT, EIGHT_CELLS, words_of
+from rewardscape.envs.navigation.picture import describe_maze, draw_maze
 from rewardscape.envs.navigation.plan import Planner
-from rewardscape.envs.navigation.rules import Facts, Observation, Settings, Shared, State, reset, step
-from rewardscape.envs.navigation.view import OBSERVATIONS, PIXELS, TILE, observe
+from rewardscape.envs.navigation.rules import Facts, Observation, Settings, Shared, State, ahead, reset, step
+from rewardscape.envs.navigation.view import OBSERVATIONS, PIXELS, TILE, TILE_WORDS, observe
 
 ACTIONS = ("turn", "four-way")
 SPLITS = ("train", "held-out")
@@ -65,7 +65,7 @@ class Maze(Rules):
     """
 
     State, Facts, Observation, Settings, Shared = State, Facts, Observation, Settings, Shared
-    reset, step, observe = staticmethod(reset), staticmethod(step), staticmethod(observe)
+    reset, step, observe, ahead = staticmethod(reset), staticmethod(step), staticmethod(observe), staticmethod(ahead)
 
     def __init__(
         self,
@@ -100,9 +100,10 @@ class Maze(Rules):
         height = (view, size, TILE * view)[seen]
         self.extents = {
             "size": size, "cells": size * size, "layers": 1 << keys, "starts": 1, "goals": goals, "keys": keys, "obstacles": obstacles,
-            "lava_rows": size if lava > 0 else 0, "glance": view if seen == PIXELS else 0, "height": height,
+            "lava_rows": size if lava > 0 else 0, "glance": words_of(view) if seen == PIXELS else 0,
+            "words": height * height * 3 // 8 if seen == PIXELS else words_of(height),
         }  # fmt: skip
-        self.shared = Shared(TILES)
+        self.shared = Shared(EIGHT_CELLS, TILE_WORDS)
         self.observation_space = gym.spaces.Box(0, 255 if seen == PIXELS else AGENT, (height, height, 3), np.uint8)
         self.action_space = gym.spaces.Discrete(3 if turn else 4)
         self._planner = Planner()

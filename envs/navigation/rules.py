@@ -6,7 +6,7 @@ from typing import Annotated, NamedTuple
 
 import numpy as np
 
-from rewardscape.envs.core import Array, integer, joined, rule, uniform
+from rewardscape.envs.core import Array, fetch, inlined, integer, joined, rule, uniform
 from rewardscape.envs.core.random import mix
 from rewardscape.envs.navigation.distances import measure
 from rewardscape.envs.navigation.events import (
@@ -54,6 +54,7 @@ class Ground(NamedTuple):
     """The maze. Part of the state of every maze world."""
 
     walls: Annotated[Array, "int64", "size"]  # bit x of word y
+    columns: Annotated[Array, "int64", "size"]  # the same by columns
     lava: Annotated[Array, "int64", "lava_rows"]
     starts: Annotated[Array, "int16", "starts", 2]  # (column, row), as all places
     goals: Annotated[Array, "int16", "goals", 2]
@@ -73,7 +74,7 @@ class Walk(NamedTuple):
     obstacles: Annotated[Array, "int16", "obstacles", 2]
     visits: Annotated[Array, "uint16", "cells"]  # but for the cell where the agent is: that is the fact `visit_count`
     event: Annotated[Array, "int32"]
-    seen: Annotated[Array, "uint8", "glance", "glance", 3]  # the view, where the observation is a picture of it
+    seen: Annotated[Array, "uint64", "glance"]  # the view, where the observation is a picture of it
 
 
 State = joined("State", __name__, Ground, Walk)
@@ -95,15 +96,16 @@ class Facts(NamedTuple):
 
 
 class Observation(NamedTuple):
-    """What the agent sees: a view, the map, or a picture of the view."""
+    """What the agent sees: a view, the map, or a picture of the view, eight bytes in a word."""
 
-    image: Annotated[Array, "uint8", "height", "height", 3]
+    image: Annotated[Array, "uint64", "words"]
 
 
 class Shared(NamedTuple):
-    """Pictures of single cells, for observations of pixels."""
+    """What views are made of."""
 
-    tiles: Array
+    eight_cells: Array  # uint64 [bits, 3]
+    tiles: Array  # uint64 [tile, row, 3]: pictures of single cells
 
 
 @rule
@@ -181,7 +183,7 @@ def thing_at(things, i, x, y):
     return -1
 
 
-@rule
+@inlined
 def step(w, i):
     """Turn or move; meet what is there; let the obstacles move."""
     s, f, c = w.state, w.facts, w.settings
@@ -206,6 +208,20 @@ def step(w, i):
 
 
 @rule
+def ahead(w, i):
+    """Fetch what a move looks up, and the lines that the view is made of. In large batches nothing else costs as much."""
+    s, size = w.state, w.settings.size
+    cell = w.facts.position[i, 0] + size * w.facts.position[i, 1]
+    fetch(s.field, (i * s.field.shape[1] + s.held[i]) * size * size + cell)
+    fetch(s.visits, i * size * size + cell)
+    fetch(s.walls, i * size + w.facts.position[i, 1])
+    fetch(s.columns, i * size + w.facts.position[i, 0])
+    words = w.observation.image.shape[1]
+    for n in range(0, min(words, 24), 8):
+        fetch(w.observation.image, i * words + n)
+
+
+@inlined
 def move(w, i, heading):
     """The agent goes in direction ``heading``, if it does not slip and nothing is in the way."""
     s, f, c = w.state, w.facts, w.settings
@@ -226,7 +242,7 @@ def move(w, i, heading):
         f.collision[i] = True
         s.event[i] = LOCKED + 16 * door
     else:
-        # Only a move looks at the agent's cell in long arrays: in large batches that is the dearest part of a step.
+        # Only a move looks at the agent's cell in long arrays (see `ahead`).
         s.visits[i, f.position[i, 0] + c.size * f.position[i, 1]] = f.visit_count[i]
         f.position[i, 0] = x
         f.position[i, 1] = y

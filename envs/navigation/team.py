@@ -10,7 +10,19 @@ import numpy as np
 from rewardscape.envs.core import Array, Rules, World, choice, integer, joined, number, rule, uniform
 from rewardscape.envs.navigation.distances import cell_of, clear_field, spread
 from rewardscape.envs.navigation.generate import lay_out
-from rewardscape.envs.navigation.grid import AGENT, GOAL, NONE, OTHER, dx, dy, is_wall, paint, paint_walls
+from rewardscape.envs.navigation.grid import (
+    AGENT,
+    EIGHT_CELLS,
+    GOAL,
+    NONE,
+    OTHER,
+    dx,
+    dy,
+    is_wall,
+    paint,
+    paint_walls,
+    words_of,
+)
 from rewardscape.envs.navigation.maze import common_settings
 from rewardscape.envs.navigation.picture import describe_team, draw_team
 from rewardscape.envs.navigation.plan import team_actions
@@ -58,9 +70,15 @@ class Facts(NamedTuple):
 
 
 class Observation(NamedTuple):
-    """What each agent sees."""
+    """What each agent sees, eight bytes in a word."""
 
-    image: Annotated[Array, "uint8", "agents", "sight", "sight", 3]
+    image: Annotated[Array, "uint64", "agents", "words"]
+
+
+class Shared(NamedTuple):
+    """What views are made of."""
+
+    eight_cells: Array  # uint64 [bits, 3]
 
 
 @rule
@@ -171,26 +189,23 @@ def act(w, i, a):
 def observe(w, i):
     """Write what each agent sees; one that has arrived sees nothing."""
     s, c, position = w.state, w.settings, w.facts.position
-    half = c.sight // 2
     for a in range(s.direction.shape[1]):
         out = w.observation.image[i, a]
         if s.arrived[i, a]:
-            for row in range(c.sight):
-                for column in range(c.sight):
-                    for channel in range(3):
-                        out[row, column, channel] = 0
+            for n in range(out.shape[0]):
+                out[n] = np.uint64(0)
             continue
         facing = np.int64(s.direction[i, a]) if c.turn else NONE
-        ahead = half if c.turn else 0
-        left, top = position[i, a, 0] - half + ahead * dx(facing), position[i, a, 1] - half + ahead * dy(facing)
-        paint_walls(w, i, out, left, top, c.sight, facing)
+        ahead = c.sight // 2 if c.turn else 0
+        x, y = position[i, a, 0] + ahead * dx(facing), position[i, a, 1] + ahead * dy(facing)
+        paint_walls(w, i, out, x, y, c.sight, facing)
         g = goal_of(w, a)
-        paint(out, left, top, c.sight, facing, s.goals[i, g, 0], s.goals[i, g, 1], GOAL, NONE, NONE)
+        paint(out, x, y, c.sight, facing, s.goals[i, g, 0], s.goals[i, g, 1], GOAL, NONE, NONE)
         for b in range(s.direction.shape[1]):
             if not s.arrived[i, b]:
                 kind = AGENT if a == b else OTHER
                 towards = facing + 1 if a == b and c.turn else NONE
-                paint(out, left, top, c.sight, facing, position[i, b, 0], position[i, b, 1], kind, NONE, towards)
+                paint(out, x, y, c.sight, facing, position[i, b, 0], position[i, b, 1], kind, NONE, towards)
 
 
 class MazeTeam(Rules):
@@ -209,7 +224,7 @@ class MazeTeam(Rules):
     four-way it goes north to the next wall and stays).
     """
 
-    State, Facts, Observation, Settings = State, Facts, Observation, Settings
+    State, Facts, Observation, Settings, Shared = State, Facts, Observation, Settings, Shared
     reset, step, observe = staticmethod(reset), staticmethod(step), staticmethod(observe)
     strategies = ("expert", "still")
     default_others = "expert"
@@ -233,8 +248,9 @@ class MazeTeam(Rules):
         count = self.agents if own else 1
         self.extents = {
             "agents": self.agents, "starts": self.agents, "goals": count, "layers": count, "keys": 0, "lava_rows": 0,
-            "size": size, "cells": size * size, "sight": view,
+            "size": size, "cells": size * size, "words": words_of(view),
         }  # fmt: skip
+        self.shared = Shared(EIGHT_CELLS)
         self.observation_space = gym.spaces.Box(0, AGENT, (self.agents, view, view, 3), np.uint8)
         self.action_space = gym.spaces.Discrete(3 if turn else 4)
 

@@ -4,7 +4,7 @@ from collections import deque
 
 import numpy as np
 
-from rewardscape.envs.core.batch import Batch
+from rewardscape.envs.core.batch import Batch, seen_as
 from rewardscape.envs.navigation.maze import Maze
 
 MOVES = ((0, -1), (1, 0), (0, 1), (-1, 0))  # north, east, south, west
@@ -25,6 +25,11 @@ def mazes(rows, seed=0, **settings):
 def act(batch, actions):
     batch.raw[...] = actions
     batch.step(False)
+
+
+def seen(batch):
+    """What agents see: ``[row, (agent,) height, width, 3]``."""
+    return seen_as(batch.world.observation.image, batch.rules.observation_space)
 
 
 def experts(batch):

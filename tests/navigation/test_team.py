@@ -5,7 +5,7 @@ import pytest
 
 from rewardscape.envs.navigation.furnish import GENERATORS
 from rewardscape.envs.navigation.team import MazeTeam
-from tests.navigation.mazes import MOVES, Plan, act, batch_of, experts
+from tests.navigation.mazes import MOVES, Plan, act, batch_of, experts, seen
 from tests.navigation.test_views import AGENT, FLOOR, GOAL, OTHER, WALL
 
 
@@ -108,10 +108,10 @@ def test_an_agent_that_has_arrived_leaves_the_map():
         act(batch, experts(batch))
         for row in range(20):
             for a in np.flatnonzero(w.state.arrived[row]):
-                assert (w.observation.image[row, a] == 0).all() and w.facts.goal_distance[row, a] == 0
+                assert (seen(batch)[row, a] == 0).all() and w.facts.goal_distance[row, a] == 0
             if w.state.arrived[row].sum() == 2:
                 last = int(np.flatnonzero(~w.state.arrived[row])[0])
-                assert not (w.observation.image[row, last, ..., 0] == OTHER).any()
+                assert not (seen(batch)[row, last, ..., 0] == OTHER).any()
                 alone += 1
     assert alone > 20  # the goal's own cell was entered by all three, one after the other
     assert (w.facts.position == w.state.goals).all()
@@ -123,7 +123,7 @@ def test_the_views_of_a_team(goals, actions):
     batch = teams(12, agents=4, goals=goals, actions=actions, size=10, view=5, seed=8)
     w = batch.world
     rng = np.random.default_rng(0)
-    seen = set()
+    kinds = set()
     for _ in range(15):
         for row in range(12):
             plan = Plan(batch, row)
@@ -143,10 +143,10 @@ def test_the_views_of_a_team(goals, actions):
                         kind = OTHER if place in here.values() else kind
                         kind = AGENT if place == here[a] else kind
                         towards = w.state.direction[row, a] + 1 if kind == AGENT and actions == "turn" else 0
-                        assert w.observation.image[row, a, r, column].tolist() == [kind, 0, towards]
-                        seen.add(kind)
+                        assert seen(batch)[row, a, r, column].tolist() == [kind, 0, towards]
+                        kinds.add(kind)
         act(batch, rng.integers(0, batch.rules.action_space.n, (12, 4)))
-    assert seen == {WALL, FLOOR, GOAL, OTHER, AGENT}
+    assert kinds == {WALL, FLOOR, GOAL, OTHER, AGENT}
 
 
 def test_visits_of_every_agent():

@@ -4,7 +4,7 @@ import gymnasium as gym
 import numpy as np
 import pytest
 
-from tests.navigation.mazes import MOVES, Plan, act, batch_of, bits, experts, mazes
+from tests.navigation.mazes import MOVES, Plan, act, batch_of, bits, experts, mazes, seen
 
 UNSEEN, WALL, FLOOR, GOAL, KEY, DOOR, LAVA, OBSTACLE, OTHER, AGENT = range(10)
 RICH = {"generator": "rooms", "keys": 2, "goals": 3, "lava": 0.1, "obstacles": 4}
@@ -36,13 +36,13 @@ def view(batch, plan, row):
     half = c.sight // 2
     ahead = MOVES[int(batch.world.state.direction[row])] if c.turn else MOVES[0]
     right = -ahead[1], ahead[0]
-    seen = np.zeros((c.sight, c.sight, 3), np.uint8)
+    painted = np.zeros((c.sight, c.sight, 3), np.uint8)
     for r in range(c.sight):
         for column in range(c.sight):
             forward, sideways = (c.sight - 1 if c.turn else half) - r, column - half
             place = tuple(int(f.position[row, k]) + forward * ahead[k] + sideways * right[k] for k in range(2))
-            seen[r, column] = thing(batch, plan, row, place)
-    return seen
+            painted[r, column] = thing(batch, plan, row, place)
+    return painted
 
 
 def whole(batch, plan, row):
@@ -71,10 +71,10 @@ def test_the_view_equals_a_slow_painting(actions, settings):
     for step in range(60):
         if step % 6 == 0:
             for row, plan in enumerate(plans):
-                seen = batch.world.observation.image[row]
-                assert (seen == painted(batch, plan, row)).all()
+                image = seen(batch)[row]
+                assert (image == painted(batch, plan, row)).all()
                 directions.add(int(batch.world.state.direction[row]))
-                kinds |= set(np.unique(seen[..., 0]).tolist())
+                kinds |= set(np.unique(image[..., 0]).tolist())
         random = rng.integers(0, batch.rules.action_space.n, batch.rows)
         act(batch, np.where(rng.random(batch.rows) < 0.6, experts(batch), random))
     assert directions == {0, 1, 2, 3}
@@ -91,7 +91,7 @@ def test_views_at_each_edge_of_the_largest_map():
             w.state.direction[row] = direction
         act(batch, np.zeros(4))  # turns left
         for row in range(4):
-            assert (w.observation.image[row] == view(batch, Plan(batch, row), row)).all()
+            assert (seen(batch)[row] == view(batch, Plan(batch, row), row)).all()
 
 
 def test_a_batch_that_goes_on_to_new_mazes_leaves_nothing_behind():
@@ -104,7 +104,7 @@ def test_a_batch_that_goes_on_to_new_mazes_leaves_nothing_behind():
             batch.step(True)
         painted = whole if settings.get("observation") else view
         for row in range(30):
-            assert (batch.world.observation.image[row] == painted(batch, Plan(batch, row), row)).all()
+            assert (seen(batch)[row] == painted(batch, Plan(batch, row), row)).all()
 
 
 @pytest.mark.parametrize("actions", ["turn", "four-way"])
@@ -115,10 +115,10 @@ def test_pixels_show_the_view(actions):
     meaning, tiles = {}, {}
     for _ in range(40):
         for row in range(30):
-            seen = views.world.observation.image[row]
-            image = pixels.world.observation.image[row].reshape(7, 8, 7, 8, 3)
+            cells = seen(views)[row]
+            image = seen(pixels)[row].reshape(7, 8, 7, 8, 3)
             for r, c in np.ndindex(7, 7):
-                kind, tile = (int(seen[r, c, 0]), int(seen[r, c, 1])), image[r, :, c].tobytes()
+                kind, tile = (int(cells[r, c, 0]), int(cells[r, c, 1])), image[r, :, c].tobytes()
                 assert meaning.setdefault(tile, kind) == kind
                 assert tiles.setdefault(kind, tile) == tile
         actions_now = np.where(rng.random(30) < 0.7, experts(views), rng.integers(0, 3, 30))
