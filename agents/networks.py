@@ -277,7 +277,7 @@ class Cells(BaseFeaturesExtractor):
     """Maps of cells, uint8 ``[height, width, channel]``: what is in a cell (channel 0) as one plane a kind, further channels as
     they are. Small ones (views) go through one layer, larger ones (maps) through two convolutions first."""
 
-    def __init__(self, observation_space: gym.spaces.Box, width: int = 128):
+    def __init__(self, observation_space: gym.spaces.Box, width: int = 64):
         super().__init__(observation_space, width)
         height, wide, _ = observation_space.shape
         high = observation_space.high.reshape(-1, observation_space.shape[-1]).max(0)
@@ -303,7 +303,8 @@ class Cells(BaseFeaturesExtractor):
 
     def forward(self, observations: torch.Tensor) -> torch.Tensor:
         planes = observations if observations.ndim == 2 else self.prepare(observations)
-        planes = planes.to(self.dense.weight.dtype)
+        kind = planes.device.type
+        planes = planes.to(torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else self.dense.weight.dtype)
         if self.convolutions is not None:
             planes = self.convolutions(planes.unflatten(1, self.shape).permute(0, 3, 1, 2)).flatten(1)
         return torch.relu(self.dense(planes))

@@ -102,7 +102,6 @@ class Rows:
             raise ValueError("ppo-device learns for all agents of a row together; for one learner among others: algo='ppo'")
         self.agents = self.envs.rules.agents
         episode = self.stepper.episode
-        self.reward = self.stepper.reward
         self.terminated, self.truncated, self.fresh = episode["terminated"], episode["truncated"], episode["fresh"]
         self.returns = torch.zeros_like(episode["objective"])
         self.device = self.returns.device
@@ -130,7 +129,7 @@ class Rows:
         stepper.act(True)
         clock.mark("rules")
         stepper.judge(True)
-        self.reward = reward = stepper.reward
+        reward = stepper.reward
         clock.mark("reward")
         self._note(reward)
         return reward.float()
@@ -249,7 +248,7 @@ class DeviceLearner:
         if self.ranks > 1:
             for value in (*self.policy.parameters(), *self.policy.buffers()):
                 distributed.broadcast(value.data, 0)
-        self.optimizer = torch.optim.Adam(self.policy.parameters(), lr=s.learning_rate, eps=1e-5)
+        self.optimizer = torch.optim.Adam(self.policy.parameters(), lr=s.learning_rate, eps=1e-5, fused=True)
         self.steps, self.total, self.opened = 0, config.steps, 0
         self.group = torch.arange(config.n_envs, device=self.rows.device) // s.group_size
         self.base = base_seed(config.seed, "train")
@@ -380,7 +379,7 @@ class DeviceLearner:
         table |= {f"advantage/{c.name}": c.values.float() for c in channels} | {f"mask/{c.name}": c.mask for c in channels}
         table["mask"] = self._wide(rollout.acted, returns)
         size = max(s.batch_size // steps, 1) if s.memory else min(s.batch_size, steps * rows)
-        whole = rows if s.memory else steps * rows
+        whole, axis, observations = (rows, 1, rollout.observations) if s.memory else (steps * rows, 0, None)
         if not s.memory:
             table = {name: value.flatten(0, 1) for name, value in table.items()}
             observations = each(lambda o: o.flatten(0, 1), rollout.observations)
@@ -390,13 +389,13 @@ class DeviceLearner:
             order = torch.randperm(whole, device=self.rows.device)
             for chosen in order.split(size):
                 with self._precision():
+                    batch = {name: value.index_select(axis, chosen) for name, value in table.items()}
+                    seen = each(lambda o, chosen=chosen: o.index_select(axis, chosen), observations)
                     if s.memory:
-                        batch = {name: value[:, chosen] for name, value in table.items()}
-                        seen = each(lambda o, chosen=chosen: o[:, chosen], rollout.observations)
-                        numbers, values = policy.unroll(seen, rollout.memory[chosen], rollout.starts[:, chosen])
+                        starts = rollout.starts.index_select(axis, chosen)
+                        numbers, values = policy.unroll(seen, rollout.memory[chosen], starts)
                     else:
-                        batch = {name: value[chosen] for name, value in table.items()}
-                        numbers, values = policy.heads(policy.features(each(lambda o, chosen=chosen: o[chosen], observations)))
+                        numbers, values = policy.heads(policy.features(seen))
                 loss, row = self._loss(numbers, values, batch, channels)
                 self.optimizer.zero_grad()
                 loss.backward()

@@ -145,7 +145,7 @@ _EPISODE = ("seed", "index", "key", "step", "objective", "gain", "terminated", "
 
 
 def copy_of(value: Any) -> Any:
-    """A copy of an array or tensor, or of a dict of them."""
+    """A copy of an array, tensor or `LiveTexts`, or of a dict of them."""
     if isinstance(value, dict):
         return {key: copy_of(part) for key, part in value.items()}
-    return value.copy() if isinstance(value, np.ndarray) else value.clone()
+    return value.clone() if hasattr(value, "clone") else value.copy()

@@ -47,7 +47,7 @@ class CompiledVectorEnv(gym.vector.VectorEnv):
     ``device``: ``"cpu"`` or ``"cuda"``; ``output``: ``"numpy"`` (CPU only) or ``"torch"``. ``autoreset_mode``:
     ``"next_step"`` (an ended row's next step is its reset: it pays 0 and ignores the action) or ``"same_step"``
     (``info["final_obs"][row]`` and ``info["final_info"]`` hold the ended episode's last). ``copy=False`` returns the
-    environment's own buffers, overwritten by the next step.
+    environment's own buffers, in ``info`` too, overwritten by the next step.
 
     In a world of several agents, actions, observations and rewards are ``[row, agent]``. With ``others`` or ``learner`` it is
     the face of one agent, ``[row]``: ``learner`` (default 0), while the other seats are played by ``others`` (see `Others`;
@@ -214,7 +214,8 @@ class CompiledVectorEnv(gym.vector.VectorEnv):
 
     def _info(self, at_reset: bool = False, terms: dict[str, Any] | None = None) -> dict[str, Any]:
         stepper, every = self._stepper, self._all
-        objective = copy_of(stepper.episode["objective"])
+        kept: Any = copy_of if self.copy or not self._next_step else lambda value: value
+        objective = kept(stepper.episode["objective"])
         if terms is None:
             terms = {} if at_reset else dict(stepper.terms)
             if self.learner is not None:
@@ -230,9 +231,9 @@ class CompiledVectorEnv(gym.vector.VectorEnv):
             "reward_terms": terms,
         }
         if self.rules.agents is not None and "agent_objective" in stepper.facts:
-            info["agent_objective"] = copy_of(self._own(stepper.facts["agent_objective"]))
+            info["agent_objective"] = kept(self._own(stepper.facts["agent_objective"]))
         if self.device == "cpu":
-            info |= self.rules.texts(stepper.batch.world)
+            info |= kept(self.rules.texts(stepper.batch.world))
         return info | {f"_{key}": every for key in info}
 
     def expert_actions(self) -> np.ndarray:

@@ -121,7 +121,7 @@ class Rules:
         return {}
 
     def texts(self, world: World) -> dict[str, Any]:
-        """The same for a whole batch, as lazy sequences (see `LazyTexts`)."""
+        """The same for a whole batch, made when read: `LiveTexts` over the arrays of ``world``."""
         return {}
 
     def lazy_facts(self, world: World) -> dict[str, Any]:
@@ -177,9 +177,6 @@ class LiveTexts:
     def __iter__(self):
         return (self[row] for row in range(len(self)))
 
-
-class LazyTexts(LiveTexts):
-    """The same of copies of the arrays, so that they stay true when the world goes on."""
-
-    def __init__(self, make: Any, *arrays: np.ndarray):
-        super().__init__(make, *(np.array(array) for array in arrays))
+    def copy(self) -> LiveTexts:
+        """The same of copies of the arrays, so that they stay true when the world goes on."""
+        return LiveTexts(self._make, *(array.copy() for array in self._arrays))

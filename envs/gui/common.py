@@ -14,7 +14,7 @@ from typing import Annotated, Any, NamedTuple
 import gymnasium as gym
 import numpy as np
 
-from rewardscape.envs.core import Array, LazyTexts, Rules, World, choice, number, rule
+from rewardscape.envs.core import Array, LiveTexts, Rules, World, choice, number, rule
 from rewardscape.envs.gui.picture import caption, cross, enlarge, outline, warm
 from rewardscape.envs.gui.vocabulary import ROLES, STATES, VOCABULARY
 
@@ -301,7 +301,7 @@ __all__ = [
     "OBSERVATIONS",
     "POINT",
     "GUIRules",
-    "LazyTexts",
+    "LiveTexts",
     "Task",
     "answer",
     "pay_attention",

@@ -7,7 +7,7 @@ from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 
-from rewardscape.envs.core import Array, LazyTexts, World, integer, joined, rule
+from rewardscape.envs.core import Array, LiveTexts, World, integer, joined, rule
 from rewardscape.envs.core.batch import Batch
 from rewardscape.envs.gui import words
 from rewardscape.envs.gui.common import GUIRules, Task, answer, pay_attention
@@ -298,7 +298,7 @@ class GUIGrounding(GUIRules):
         return words.LABELS[world.state.label[row, shown[index]]]
 
     def texts(self, world: World) -> dict[str, Any]:
-        return {"instruction": LazyTexts(_current, world.state.phrases, world.state.current)}
+        return {"instruction": LiveTexts(_current, world.state.phrases, world.state.current)}
 
     def screen(self, world: World, row: int, scale: int = 1) -> np.ndarray:
         if self.settings.pixels:

@@ -9,7 +9,7 @@ from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 
-from rewardscape.envs.core import Array, LazyTexts, World, choice, integer, joined, rule
+from rewardscape.envs.core import Array, LiveTexts, World, choice, integer, joined, rule
 from rewardscape.envs.core.compile import cache_folder
 from rewardscape.envs.gui.common import GUIRules, Task, answer, pay_attention
 from rewardscape.envs.gui.dataset import SPLITS, Screen, Target, embedded, letterbox, load_screens, on_canvas
@@ -212,9 +212,9 @@ class GUIScreens(GUIRules):
     def texts(self, world: World) -> dict[str, Any]:
         s = world.state
         return {
-            "instruction": LazyTexts(lambda chosen, k: self.targets[chosen[k]].instruction, s.target, s.current),
-            "screen": LazyTexts(lambda n: self.recorded[n].name, s.screen),
-            "page": LazyTexts(lambda n: self.recorded[n].page, s.screen),
+            "instruction": LiveTexts(lambda chosen, k: self.targets[chosen[k]].instruction, s.target, s.current),
+            "screen": LiveTexts(lambda n: self.recorded[n].name, s.screen),
+            "page": LiveTexts(lambda n: self.recorded[n].page, s.screen),
         }
 
     def screen(self, world: World, row: int, scale: int = 1) -> np.ndarray:

@@ -7,7 +7,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
-from rewardscape.envs.core import LazyTexts, LiveTexts, Rules, World, choice, number
+from rewardscape.envs.core import LiveTexts, Rules, World, choice, number
 from rewardscape.envs.navigation.events import caption
 from rewardscape.envs.navigation.furnish import CAVES, GENERATORS, LOCKABLE, PERFECT
 from rewardscape.envs.navigation.grid import AGENT, EIGHT_CELLS, words_of
@@ -112,7 +112,7 @@ class Maze(Rules):
         return {"caption": caption(world.state.event[row])}
 
     def texts(self, world: World) -> dict[str, Any]:
-        return {"caption": LazyTexts(caption, world.state.event)}
+        return {"caption": LiveTexts(caption, world.state.event)}
 
     def lazy_facts(self, world: World) -> dict[str, Any]:
         return {"caption": LiveTexts(caption, world.state.event)}

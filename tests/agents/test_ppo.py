@@ -123,7 +123,7 @@ def test_the_steps_of_resets_teach_nothing():
     learner._learn(rollout, channels, returns)
     first = {name: value.clone() for name, value in learner.policy.state_dict().items()}
     learner.policy.load_state_dict(before)
-    learner.optimizer = torch.optim.Adam(learner.policy.parameters(), lr=3e-3, eps=1e-5)
+    learner.optimizer = torch.optim.Adam(learner.policy.parameters(), lr=3e-3, eps=1e-5, fused=True)
     junk = torch.where(rollout.acted, 0.0, 1e3)
     channels[0].values.add_(junk)
     torch.manual_seed(3)
