@@ -99,8 +99,9 @@ def training(repeats: int) -> dict[str, Any]:
 
     from rewardscape.agents.networks import network_for
     from rewardscape.agents.ppo import DeviceLearner
-    from rewardscape.agents.runs import Config, make_envs
+    from rewardscape.agents.runs import Config, keep_memory, make_envs
 
+    keep_memory()  # as every training run does
     rows, n_steps, batch = TRAINING
     settings: dict[str, Any] = {"n_steps": n_steps, "batch_size": batch, "n_epochs": 4, "learning_rate": 1e-3, "ent_coef": 0.01}
     config = Config(MAZE, n_envs=rows, algorithm_settings=settings, algo="ppo-device")

@@ -249,7 +249,7 @@ class TestRND:
         layer.reset(facts(next_observation=views(0)))
         paid, terms = layer.step(facts(next_observation=views(1), objective=np.ones(4)))
         assert paid.shape == (4,)
-        np.testing.assert_allclose(paid, 1 + 0.1 * terms["rnd"])
+        np.testing.assert_allclose(paid, 10 + 0.5 * terms["rnd"])
         layer.attach(["next_observation", "action_valid", "objective"])
 
     def test_other_facts_and_several_agents(self):

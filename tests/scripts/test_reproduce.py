@@ -76,7 +76,7 @@ def test_tests_are_judged_by_pairs_of_seeds():
 
 
 def test_every_shipped_claim_can_be_run():
-    assert set(names()) >= {"gui-g1", "gui-g2", "hyperclick", "infigui-g1", "potential-shaping"}
+    assert set(names()) >= {"gui-g1", "gui-g2", "hyperclick", "infigui-g1", "potential-shaping", "rnd"}
     for name in names():
         claim = read_claim(name)
         assert len(claim.seeds["reporting"]) >= 5 and claim.test
