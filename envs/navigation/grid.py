@@ -22,9 +22,8 @@ COMPASS = ("north", "east", "south", "west")
 NONE = np.int64(0)
 _ONE = np.int64(1)
 _ALL, _CELL = np.uint64(2**64 - 1), np.uint64(0xFFFFFF)
-_SWAPS = tuple(
-    (np.uint64(shift), np.uint64((2**64 - 1) // (2**shift + 1))) for shift in (1, 2, 4, 8, 16, 32)
-)  # masks of every other group of so many bits
+# Numbers of bits, and masks of every other group of so many.
+_SWAPS = tuple((np.uint64(shift), np.uint64((2**64 - 1) // (2**shift + 1))) for shift in (1, 2, 4, 8, 16, 32))
 
 
 @rule
@@ -126,9 +125,7 @@ def paint_walls(w, i, out, x, y, extent, facing):
     lines = w.state.columns[i] if across == 1 else w.state.walls[i]
     left = x + across * (w.settings.size - 1 - y - x) - half  # no branch: a processor cannot guess where agents look
     top = y + across * (x - y) - half
-    backwards = (
-        (facing + 1) >> 1
-    ) & 1 == 1  # east and south: as they stand, the lines are what one sees looking north and west
+    backwards = (facing + 1) & 2 == 2  # east and south; as they stand, the lines are what one sees looking north and west
     if extent <= 8:
         word = np.uint64(0)
         for k in range(extent):
