@@ -277,7 +277,7 @@ class Cells(BaseFeaturesExtractor):
     """Maps of cells, uint8 ``[height, width, channel]``: what is in a cell (channel 0) as one plane a kind, further channels as
     they are. Small ones (views) go through one layer, larger ones (maps) through two convolutions first."""
 
-    def __init__(self, observation_space: gym.spaces.Box, width: int = 64):
+    def __init__(self, observation_space: gym.spaces.Box, width: int = 128):
         super().__init__(observation_space, width)
         height, wide, _ = observation_space.shape
         high = observation_space.high.reshape(-1, observation_space.shape[-1]).max(0)

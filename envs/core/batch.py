@@ -129,14 +129,12 @@ class Batch:
             self._cuda = compiling.generate_cuda(self.module)
             return
         self._table = np.array(words, np.int64)
-        self._chunks = 1
+        self._chunks = 0
         if self.rows >= self.rules.parallel_from and not compiling.DEBUG:
             import numba
 
             threads = numba.get_num_threads()
-            self._chunks = 4 * threads if threads > 1 else 1
-        kind = "parallel" if self._chunks > 1 else "serial"
-        self._step, self._reset = getattr(self.module, f"step_{kind}"), getattr(self.module, f"reset_{kind}")
+            self._chunks = 4 * threads if threads > 1 else 0
 
     def step(self, autoreset: bool = False) -> None:
         """Step every row with the actions in ``raw``. ``autoreset``: a row that has ended opens its next episode instead."""
@@ -146,8 +144,10 @@ class Batch:
             with np.errstate(over="ignore"):  # the hash of a draw wraps around
                 for row in range(self.rows):
                     self.module.step_row(self.world, self.bounds, row, self.limit, autoreset)
+        elif self._chunks:
+            self.module.step_parallel(self._table, self.rows, self.limit, autoreset, self._chunks)
         else:
-            self._step(self._table, self.rows, self.limit, autoreset, self._chunks)
+            self.module.step_serial(self._table, 0, self.rows, self.limit, autoreset)
 
     def reset(self, mask: Any) -> None:
         """Open the episode (seed, index) of every row where ``mask`` (bool ``[rows]``) is True."""
@@ -157,8 +157,10 @@ class Batch:
             with np.errstate(over="ignore"):
                 for row in range(self.rows):
                     self.module.reset_row(self.world, mask, row)
+        elif self._chunks:
+            self.module.reset_parallel(self._table, mask, self.rows, self._chunks)
         else:
-            self._reset(self._table, mask, self.rows, self._chunks)
+            self.module.reset_serial(self._table, mask, 0, self.rows)
 
     def _launch(self, kernel: Any, *arguments: Any) -> None:
         threads = 1 if self.simulated else 128

@@ -25,6 +25,7 @@ import gymnasium as gym
 import numpy as np
 
 import rewardscape
+from rewardscape.envs.core import compile as compiling
 from rewardscape.envs.core.batch import Batch
 from rewardscape.envs.core.single import load_rules
 from rewardscape.envs.core.world import Rules, fields
@@ -79,6 +80,7 @@ def check_world(env: str, settings: dict[str, Any] | None = None, simulator: boo
         "observations lie in their space": world.spaces,
         "the objective starts at 0, stays in [0, 1], and reward=None sums to it": world.objective,
         "next-step and same-step autoreset show the same episodes": world.autoreset,
+        "all cores make of many rows what one makes of them": world.cores,
         "torch output equals NumPy output": world.torch_output,
         "a saved state comes back": world.state,
         "bad actions are replaced, reported, and touch no other row": world.bad_actions,
@@ -285,6 +287,28 @@ class _World:
                     assert now == then, f"row {i}: the observations of the two modes differ"
                     position[i] += 1
             ended = terminated | truncated
+
+    def cores(self) -> None:
+        """Through several resets, since those run in the same kernel."""
+        import numba
+
+        rows, threads = self.kind.parallel_from, numba.get_num_threads()
+        if threads == 1 or compiling.DEBUG:
+            raise Skip("one core")
+        many = self.vector(rows, max_episode_steps=4)
+        numba.set_num_threads(1)
+        try:
+            one = self.vector(rows, max_episode_steps=4)
+        finally:
+            numba.set_num_threads(threads)
+        for envs in (many, one):
+            envs.reset(seed=SEED)
+        for step, action in enumerate(self.actions(4 * 5, rows)):
+            many.step(action)
+            one.step(action)
+            for path, array in many.unwrapped._stepper.batch.arrays.items():
+                other = one.unwrapped._stepper.batch.arrays[path]
+                assert array.tobytes() == other.tobytes(), f"step {step}: {path} differs"
 
     def torch_output(self) -> None:
         try:

@@ -126,7 +126,8 @@ def load_generated(name: str, source: str, stamp: str) -> pytypes.ModuleType:
 
 _AHEAD = 8  # rows: far enough for main memory, near enough to stay in the first cache
 
-# What is done to row i. Kernels repeat it rather than call it: LLVM optimises all that a function reaches, once more a level.
+# What is done to row i. It is repeated rather than called, since LLVM optimises all that a function reaches once more a level; but
+# not inside `prange`, where Numba (0.68) loses `index[i] += 1` of an array it reaches through a handle.
 _STEP = """\
 if autoreset and (w.episode.terminated[i] or w.episode.truncated[i]):
     w.episode.index[i] += np.uint64(1)
@@ -169,19 +170,31 @@ def reset_row(w, mask, i):
 
 _KERNELS = """
 
-@njit(error_model="numpy", nogil=True, cache=True, parallel={parallel})
-def step_{name}(table, rows, limit, autoreset, chunks):
-    for c in prange(chunks):
-        w, bounds, high = world(table), limits(table), rows * (c + 1) // chunks
-        for i in range(rows * c // chunks, high):
+{decorator}
+def step_{name}(table, low, high, limit, autoreset):
+    w, bounds = world(table), limits(table)
+    for i in range(low, high):
 {step}
 
-@njit(error_model="numpy", nogil=True, cache=True, parallel={parallel})
-def reset_{name}(table, mask, rows, chunks):
-    for c in prange(chunks):
-        w = world(table)
-        for i in range(rows * c // chunks, rows * (c + 1) // chunks):
+{decorator}
+def reset_{name}(table, mask, low, high):
+    w = world(table)
+    for i in range(low, high):
 {reset}"""
+
+_PARALLEL = """
+
+@njit(error_model="numpy", nogil=True, cache=True, parallel=True)
+def step_parallel(table, rows, limit, autoreset, chunks):
+    for c in prange(chunks):
+        step_rows(table, rows * c // chunks, rows * (c + 1) // chunks, limit, autoreset)
+
+
+@njit(error_model="numpy", nogil=True, cache=True, parallel=True)
+def reset_parallel(table, mask, rows, chunks):
+    for c in prange(chunks):
+        reset_rows(table, mask, rows * c // chunks, rows * (c + 1) // chunks)
+"""
 
 _CUDA = """
 from numba import cuda
@@ -228,9 +241,10 @@ def generate(rules: Rules, world: Handle, bounds: Handle) -> pytypes.ModuleType:
         step_row=textwrap.indent(_STEP, " " * 4), reset_row=textwrap.indent(_RESET, " " * 4),
     )  # fmt: skip
     step = _STEP if cls.ahead is None else f"ahead(w, min(i + {_AHEAD}, high - 1))\n{_STEP}"
-    for name, parallel in (("serial", False), ("parallel", True)):
-        blocks = {"step": textwrap.indent(step, " " * 12), "reset": textwrap.indent(_RESET, " " * 12)}
-        source += _KERNELS.format(name=name, parallel=parallel, **blocks)
+    blocks = {"step": textwrap.indent(step, " " * 8), "reset": textwrap.indent(_RESET, " " * 8)}
+    kept = '@njit(error_model="numpy", nogil=True, cache=True)'
+    source += _KERNELS.format(name="serial", decorator=kept, **blocks)
+    source += _KERNELS.format(name="rows", decorator="@rule", **blocks) + _PARALLEL
     core = importlib.import_module("rewardscape.envs.core.engine")
     stamp = fingerprint(*functions.values(), core.begin, core.sanitise, core.finish, attacher)
     return load_generated(f"{cls.__module__.replace('.', '_')}_{cls.__name__}", source, stamp)

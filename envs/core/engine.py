@@ -57,15 +57,19 @@ def sanitise(w, bounds, i):
                 valid = False
                 x = low + (high - low) / 2
             bounds.value[i, agent, j] = x
-        bounds.valid[i, agent] = valid
+        if bounds.valid[i, agent] != valid:  # what does not change is not written: other cores may keep their copy of it
+            bounds.valid[i, agent] = valid
 
 
 @inlined
 def finish(w, i, before, limit):
     """Row ``i`` has acted: count the step, note the gain, apply the time limit."""
     e = w.episode
-    e.fresh[i] = False
+    if e.fresh[i]:
+        e.fresh[i] = False
     e.step[i] += 1
-    e.gain[i] = e.objective[i] - before
+    gain = e.objective[i] - before
+    if e.gain[i] != gain:
+        e.gain[i] = gain
     if limit > 0 and e.step[i] >= limit and not e.terminated[i]:
         e.truncated[i] = True

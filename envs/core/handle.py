@@ -121,8 +121,7 @@ def _read(context: Any, builder: Any, handle: Handle, base: Any, name: str) -> A
     return array._getvalue()
 
 
-@intrinsic
-def fetch(typing_context, array, place):
+def _fetch(typing_context, array, place):
     """Begin to bring the entry at flat index ``place`` of an array into the cache, without waiting for it. For `Rules.ahead`."""
     byte, number = ir.IntType(8).as_pointer(), ir.IntType(32)
 
@@ -134,6 +133,9 @@ def fetch(typing_context, array, place):
         return context.get_dummy_value()
 
     return types.void(array, types.int64), codegen
+
+
+fetch: Any = intrinsic(_fetch)
 
 
 def attacher(handle: Handle) -> Any:
