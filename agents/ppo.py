@@ -379,8 +379,9 @@ class DeviceLearner:
         table |= {f"advantage/{c.name}": c.values.float() for c in channels} | {f"mask/{c.name}": c.mask for c in channels}
         table["mask"] = self._wide(rollout.acted, returns)
         size = max(s.batch_size // steps, 1) if s.memory else min(s.batch_size, steps * rows)
-        whole, axis, observations = (rows, 1, rollout.observations) if s.memory else (steps * rows, 0, None)
+        whole, axis, observations = rows, 1, rollout.observations
         if not s.memory:
+            whole, axis = steps * rows, 0
             table = {name: value.flatten(0, 1) for name, value in table.items()}
             observations = each(lambda o: o.flatten(0, 1), rollout.observations)
         sums: dict[str, torch.Tensor] = {}
