@@ -73,7 +73,7 @@ class Actions:
             log_prob = (-0.5 * ((flat - numbers) / log_std.exp()) ** 2 - log_std - constant).sum(-1)
             return log_prob, (log_std + constant + 0.5).sum().expand_as(log_prob)
         flat = actions.reshape(*numbers.shape[:-1], len(self.choices))
-        log_prob = entropy = numbers.new_zeros(numbers.shape[:-1])
+        log_prob = entropy = numbers.new_zeros(())
         for k, part in enumerate(numbers.split(self.choices, -1)):
             logs = functional.log_softmax(part, -1)
             log_prob = log_prob + logs.gather(-1, flat[..., k : k + 1])[..., 0]
@@ -136,16 +136,9 @@ class ActorCritic(nn.Module):
         self.mean += share * (mean - self.mean)
         self.square += share * (square - self.square)
 
-    def prepare(self, observations: Any) -> Any:
-        """A copy of observations ``[..., *space]``, as far as it can be worked on before weights are asked."""
-        if hasattr(self.extractor, "prepare"):
-            return self.extractor.prepare(observations)
-        return each(torch.clone, observations)
-
     def features(self, observations: Any) -> torch.Tensor:
-        """``[..., width]`` of prepared observations."""
-        prepared = hasattr(self.extractor, "prepare")
-        leading = observations.shape[:-1] if prepared else _leading(self.space, observations)
+        """``[..., width]`` of observations ``[..., *space]``."""
+        leading = _leading(self.space, observations)
         flat = each(lambda o: o.reshape(-1, *o.shape[len(leading) :]), observations)
         if self.normalize:
             deviation = (self.square - self.mean**2).clamp(min=1e-8).sqrt()
@@ -154,11 +147,19 @@ class ActorCritic(nn.Module):
 
     def heads(self, features: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """The actor's numbers ``[..., size]`` and values ``[...]``."""
-        seen = features
         if self.critic == "central" and self.agents:
             turned = [torch.roll(features, -k, -2) for k in range(self.agents)]
             seen = torch.cat(turned, -1)  # each agent's own features first, then the others' in order
-        return self.actor(features).float(), self.value(seen)[..., 0].float()
+            return self.actor(features), self.value(seen)[..., 0]
+        both = features  # of both towers: one product a layer, of weights side by side
+        for k, (act, value) in enumerate(zip(self.actor, self.value, strict=True)):
+            if isinstance(act, nn.Linear):
+                join = torch.block_diag if k else lambda *weights: torch.cat(weights)
+                both = functional.linear(both, join(act.weight, value.weight), torch.cat([act.bias, value.bias]))
+            else:
+                both = act(both)
+        numbers, values = both.split([self.actions.size, 1], -1)
+        return numbers, values[..., 0]
 
     def remember(self, features: torch.Tensor, memory: torch.Tensor, start: torch.Tensor) -> torch.Tensor:
         """The memory after one step; rows in ``start`` (bool ``[row]``) begin with none."""
@@ -174,14 +175,14 @@ class ActorCritic(nn.Module):
     def forward(
         self, observations: Any, memory: torch.Tensor, start: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """One step of all rows, by prepared observations: the actor's numbers, values, and the memory after it."""
+        """One step of all rows: the actor's numbers, values, and the memory after it."""
         features = self.features(observations)
         if self.cell is not None:
             features = memory = self.remember(features, memory, start)
         return *self.heads(features), memory
 
     def unroll(self, observations: Any, memory: torch.Tensor, starts: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Steps ``[time, row, ...]`` of prepared observations from ``memory`` on: the actor's numbers and values."""
+        """Steps ``[time, row, ...]`` of observations from ``memory`` on: the actor's numbers and values."""
         features = self.features(observations)
         if self.cell is not None:
             kept = []
@@ -207,7 +208,7 @@ class ActorCritic(nn.Module):
         rows = len(next(iter(tensors.values())) if isinstance(tensors, dict) else tensors)
         memory = self.start_memory(rows) if state is None else torch.as_tensor(state, device=self.device)
         start = torch.zeros(rows, dtype=torch.bool) if episode_start is None else torch.as_tensor(episode_start)
-        numbers, _, memory = self(self.prepare(tensors), memory, start.to(self.device))
+        numbers, _, memory = self(tensors, memory, start.to(self.device))
         actions = self.actions.draw(numbers, self.log_std, deterministic)
         return self.actions.for_world(actions).cpu().numpy(), memory.cpu().numpy() if self.memory else None
 

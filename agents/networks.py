@@ -1,5 +1,5 @@
-"""Networks: for GUI worlds extractors for element tables and for pixels with an instruction, and a pointing policy; for mazes one for
-maps of cells.
+"""Networks for GUI worlds: extractors for element tables and for pixels with an instruction, and a pointing policy. Which network fits
+a world, `network_for` says.
 
 An extractor scores *places*: the elements of the table, or the cells of the picture. The policy draws a place and clicks near
 its middle: a mixture of Gaussians with one component a place. So learning is learning where to look, and an extractor's
@@ -18,6 +18,7 @@ from stable_baselines3.common.policies import MultiInputActorCriticPolicy
 from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 from torch import nn
 
+from rewardscape.agents.cells import Cells
 from rewardscape.envs.gui.vocabulary import ROLES, STATES, VOCABULARY
 
 
@@ -271,43 +272,6 @@ class PointerPolicy(MultiInputActorCriticPolicy):
         means = torch.cat([boxes, middles, torch.zeros_like(middles[..., :1])], -1)[..., self.reads]
         means = means + self.action_net(context).unsqueeze(1)
         return Pointing().proba_distribution(scores, means, self.log_std.exp(), self.aims)
-
-
-class Cells(BaseFeaturesExtractor):
-    """Maps of cells, uint8 ``[height, width, channel]``: what is in a cell (channel 0) as one plane a kind, further channels as
-    they are. Small ones (views) go through one layer, larger ones (maps) through two convolutions first."""
-
-    def __init__(self, observation_space: gym.spaces.Box, width: int = 128):
-        super().__init__(observation_space, width)
-        height, wide, _ = observation_space.shape
-        high = observation_space.high.reshape(-1, observation_space.shape[-1]).max(0)
-        kinds = int(high[0])
-        self.kinds: torch.Tensor
-        self.register_buffer("kinds", torch.arange(1, kinds + 1, dtype=torch.uint8), persistent=False)
-        self.shape = (height, wide, kinds + len(high) - 1)
-        self.convolutions = None
-        if max(height, wide) > 9:
-            self.convolutions = nn.Sequential(
-                nn.Conv2d(self.shape[2], 32, 3, padding=1), nn.ReLU(), nn.Conv2d(32, 32, 3, stride=2, padding=1), nn.ReLU()
-            )
-            self.dense = nn.Linear(-(-height // 2) * -(-wide // 2) * 32, width)
-        else:
-            self.dense = nn.Linear(height * wide * self.shape[2], width)
-
-    def prepare(self, cells: torch.Tensor) -> torch.Tensor:
-        """The planes of maps ``[..., height, width, channel]``, flat and in bytes: all that does not depend on weights, so a learner
-        does it once for an observation, however often it looks at it."""
-        cells = cells.to(torch.uint8)
-        kinds = (cells[..., :1] == self.kinds).view(torch.uint8)
-        return torch.cat([kinds, cells[..., 1:]], -1).flatten(-3)
-
-    def forward(self, observations: torch.Tensor) -> torch.Tensor:
-        planes = observations if observations.ndim == 2 else self.prepare(observations)
-        kind = planes.device.type
-        planes = planes.to(torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else self.dense.weight.dtype)
-        if self.convolutions is not None:
-            planes = self.convolutions(planes.unflatten(1, self.shape).permute(0, 3, 1, 2)).flatten(1)
-        return torch.relu(self.dense(planes))
 
 
 def _is_cells(space: gym.Space) -> bool:

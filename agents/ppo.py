@@ -19,6 +19,8 @@ averaged, and the first writes the run.
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from typing import Any, NamedTuple, cast
 
@@ -29,6 +31,7 @@ from torch import distributed, nn
 from rewardscape.agents.actor_critic import ActorCritic, Critic, each
 from rewardscape.agents.curriculum import TurnLimit
 from rewardscape.agents.runs import Config, check_shaping, discount_of
+from rewardscape.agents.team import Team
 from rewardscape.envs.core.others import agent_space
 from rewardscape.envs.core.random import base_seed
 from rewardscape.envs.core.vector import CompiledVectorEnv
@@ -146,13 +149,14 @@ class Rows:
         ended = done.double()
         succeeded = objective >= self.envs.rules.success_threshold
         row = [acted, ended, own, invalid * acted, objective * ended, succeeded * ended, self.returns * ended, step * ended]
-        self._log += torch.stack([part.double().sum() for part in row])
+        self._log += torch.stack([part.double() for part in row])
         for name, term in stepper.terms.items():
             known = ~torch.isnan(term)
             sums = torch.stack([torch.where(known, term, 0.0).double().sum(), known.double().sum()])
             self._terms[name] = self._terms[name] + sums if name in self._terms else sums
-        self._turns += torch.stack([ended.sum(), (step * ended).sum(), torch.zeros_like(self._turns[2])])
-        self._turns[2] = torch.maximum(self._turns[2], (step * ended).max())
+        if stepper.batch.limit:
+            self._turns[:2] += torch.stack([ended.sum(), row[-1].sum()])
+            self._turns[2] = torch.maximum(self._turns[2], row[-1].max())
         self.returns *= ~done
 
     def limit_turns(self, limit: int) -> None:
@@ -166,12 +170,12 @@ class Rows:
         return episodes, turns, longest
 
     def _clear(self) -> None:
-        self._log: torch.Tensor = torch.zeros(8, dtype=torch.float64, device=self.device)
+        self._log: torch.Tensor = torch.zeros(8, len(self.returns), dtype=torch.float64, device=self.device)
         self._terms: dict[str, torch.Tensor] = {}
 
     def episode_log(self) -> dict[str, Any]:
         """See `rewardscape.agents.vec_env.SB3VecEnv.episode_log`."""
-        steps, episodes, reward, invalid, *sums = self._log.tolist()
+        steps, episodes, reward, invalid, *sums = self._log.sum(1).tolist()
         out: dict[str, Any] = {"steps": int(steps), "episodes": int(episodes)}
         out |= {"reward": reward / max(steps, 1), "invalid": invalid / max(steps, 1)}
         names = ("objective", "success", "return", "length")
@@ -237,6 +241,7 @@ class DeviceLearner:
             check_shaping(layer, s.gamma if layer.credit is None else discount_of(layer.credit))
             if self.ranks > 1 and layer.learns:
                 raise ValueError(f"the reward {layer.expression} learns, and would learn apart in {self.ranks} processes")
+        self.team = Team(config.threads if s.device == "cpu" else 1)
         self.vec_env = self.rows = Rows(config, s.device, layer)
         self.layer = layer
         self.limit = TurnLimit(s.turn_limit, s.turn_limit_every) if s.turn_limit else None
@@ -245,10 +250,11 @@ class DeviceLearner:
         if s.group_size > 1 and not self.whole:
             raise ValueError(f"group_size={s.group_size}: rows play the same episode for a reward with an advantage stage")
         self.policy = build(config, self.rows.envs).to(s.device)
-        if self.ranks > 1:
-            for value in (*self.policy.parameters(), *self.policy.buffers()):
-                distributed.broadcast(value.data, 0)
-        self.optimizer = torch.optim.Adam(self.policy.parameters(), lr=s.learning_rate, eps=1e-5, fused=True)
+        self.parameters = list(self.policy.parameters())
+        self.weights, self.gradient = flatten(self.parameters)
+        for value in (self.weights, *self.policy.buffers()) if self.ranks > 1 else ():
+            distributed.broadcast(value.data, 0)
+        self.optimizer = torch.optim.Adam([self.weights], lr=s.learning_rate, eps=1e-5, fused=True)
         self.steps, self.total, self.opened = 0, config.steps, 0
         self.group = torch.arange(config.n_envs, device=self.rows.device) // s.group_size
         self.base = base_seed(config.seed, "train")
@@ -267,8 +273,10 @@ class DeviceLearner:
         s, clock = self.settings, Clock(self.rows.device)
         for group in self.optimizer.param_groups:
             group["lr"] = s.learning_rate * (max(1 - self.steps / self.total, 0.0) if s.anneal else 1.0)
-        rollout, advantages, returns = self._play(clock)
-        losses = self._learn(rollout, advantages, returns)
+        with products_in(s.precision):
+            rollout, advantages, returns = self._play(clock)
+            with self.team:
+                losses = self._learn(rollout, advantages, returns)
         clock.mark("learner")
         if self.limit is not None:
             self.rows.limit_turns(self.limit.update(*self.rows.turns_used()))
@@ -290,21 +298,19 @@ class DeviceLearner:
             self.start = torch.ones_like(rows.fresh)
         memory, first = self.memory, self.memory
         alive = torch.ones_like(rows.fresh)
-        observations, actions, before, values, starts, acted = [], [], [], [], [], []
+        observations, numbers, actions, values, starts, acted = [], [], [], [], [], []
         rewards, ends, cuts = [], [], []
         parts: dict[str, list[Any]] = {}
         facts: dict[str, list[Any]] = {}
         for _ in range(s.n_steps):
-            observations.append(policy.prepare(rows.observation))
-            with self._precision():
-                numbers, value, memory = policy(observations[-1], memory, self.start)
-            action = policy.actions.draw(numbers, policy.log_std)
-            actions.append(action)
-            before.append(policy.actions.judge(numbers, policy.log_std, action)[0])
+            observations.append(each(torch.clone, rows.observation))
+            found, value, memory = policy(observations[-1], memory, self.start)
+            numbers.append(found)
+            actions.append(policy.actions.draw(found, policy.log_std))
             values.append(value)
             starts.append(self.start)
             clock.mark("learner")
-            rewards.append(rows.step(policy.actions.for_world(action), clock))
+            rewards.append(rows.step(policy.actions.for_world(actions[-1]), clock))
             acted.append(~rows.fresh & alive)
             ended = rows.terminated | rows.truncated
             if self.whole:
@@ -319,10 +325,11 @@ class DeviceLearner:
             clock.mark("learner")
         self.memory = memory
         self.steps += s.n_steps * len(rows.fresh) * self.ranks
-        with self._precision():
-            last = policy(policy.prepare(rows.observation), memory, self.start)[1]
+        last = policy(rows.observation, memory, self.start)[1]
+        taken = torch.stack(actions)
+        before = policy.actions.judge(torch.stack(numbers), policy.log_std, taken)[0]
         rollout = Rollout(
-            each(lambda *steps: torch.stack(steps), *observations), torch.stack(actions), torch.stack(before),
+            each(lambda *steps: torch.stack(steps), *observations), taken, before,
             torch.stack(values), torch.stack(starts), torch.stack(acted), first,
         )  # fmt: skip
         if policy.normalize:
@@ -375,7 +382,7 @@ class DeviceLearner:
         s, policy = self.settings, self.policy
         policy.set_training_mode(True)
         steps, rows = rollout.acted.shape
-        table = {"actions": rollout.actions, "before": rollout.before, "returns": returns, "values": rollout.values}
+        table = {"actions": rollout.actions, "before": rollout.before, "returns": returns}
         table |= {f"advantage/{c.name}": c.values.float() for c in channels} | {f"mask/{c.name}": c.mask for c in channels}
         table["mask"] = self._wide(rollout.acted, returns)
         size = max(s.batch_size // steps, 1) if s.memory else min(s.batch_size, steps * rows)
@@ -388,61 +395,78 @@ class DeviceLearner:
         batches = 0
         for _ in range(s.n_epochs):
             order = torch.randperm(whole, device=self.rows.device)
-            for chosen in order.split(size):
-                with self._precision():
-                    batch = {name: value.index_select(axis, chosen) for name, value in table.items()}
-                    seen = each(lambda o, chosen=chosen: o.index_select(axis, chosen), observations)
-                    if s.memory:
-                        starts = rollout.starts.index_select(axis, chosen)
-                        numbers, values = policy.unroll(seen, rollout.memory[chosen], starts)
-                    else:
-                        numbers, values = policy.heads(policy.features(seen))
-                loss, row = self._loss(numbers, values, batch, channels)
-                self.optimizer.zero_grad()
-                loss.backward()
-                self._share_gradients()
-                row["grad_norm"] = nn.utils.clip_grad_norm_(policy.parameters(), s.max_grad_norm)
+            mixed = {name: value.index_select(axis, order).split(size, axis) for name, value in table.items()}
+            for k, chosen in enumerate(order.split(size)):
+                batch = self._weigh({name: values[k] for name, values in mixed.items()}, channels)
+                parts = chosen.chunk(self.team.threads)
+                split = {name: value.split([len(part) for part in parts], axis) for name, value in batch.items()}
+                shares = [(part, {name: values[j] for name, values in split.items()}) for j, part in enumerate(parts)]
+                found = self.team.map(lambda share: self._gradients(rollout, observations, *share, channels), shares)
+                row = self._add_up(found)
+                norm = row["grad_norm"] = self.weights.grad.norm()
+                self.weights.grad *= (s.max_grad_norm / (norm + 1e-6)).clamp(max=1)
                 self.optimizer.step()
                 batches += 1
                 for name, value in row.items():
                     sums[name] = sums.get(name, 0.0) + value.detach()
         return {name: value / batches for name, value in sums.items()}
 
+    def _weigh(self, batch: dict[str, torch.Tensor], channels: list[Channel]) -> dict[str, torch.Tensor]:
+        """Make masks the weights of a mean over the whole minibatch, so that what shares of it say adds up; a policy's advantages
+        are brought to mean 0 and deviation 1 over it."""
+        for name in batch:
+            if name.startswith("mask"):
+                batch[name] = batch[name] / batch[name].sum().clamp(min=1)
+        if [c.name for c in channels] == ["policy"]:
+            advantage, weight = batch["advantage/policy"], batch["mask/policy"]
+            advantage = advantage - (advantage * weight).sum()
+            batch["advantage/policy"] = advantage / ((advantage**2 * weight).sum().sqrt() + 1e-8)
+        return batch
+
+    def _gradients(
+        self, rollout: Rollout, observations: Any, chosen: torch.Tensor, batch: dict[str, torch.Tensor], channels: list[Channel]
+    ) -> tuple[tuple[torch.Tensor, ...], dict[str, torch.Tensor]]:
+        """What the steps ``chosen`` (with a memory: the rows) add to the gradient of every parameter, and to what is logged."""
+        policy, axis = self.policy, 1 if self.settings.memory else 0
+        seen = each(lambda o: o.index_select(axis, chosen), observations)
+        if self.settings.memory:
+            numbers, values = policy.unroll(seen, rollout.memory[chosen], rollout.starts.index_select(1, chosen))
+        else:
+            numbers, values = policy.heads(policy.features(seen))
+        loss, row = self._loss(numbers, values, batch, channels)
+        return torch.autograd.grad(loss, self.parameters, materialize_grads=True), row
+
     def _loss(
         self, numbers: torch.Tensor, values: torch.Tensor, batch: dict[str, torch.Tensor], channels: list[Channel]
     ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
-        s, policy = self.settings, self.policy
+        s, policy, weight = self.settings, self.policy, batch["mask"]
         log_prob, entropy = policy.actions.judge(numbers, policy.log_std, batch["actions"])
-        ratio = (log_prob - batch["before"]).exp()
+        change = log_prob - batch["before"]
+        ratio = change.exp()
         clipped = ratio.clamp(1 - s.clip_range, 1 + s.clip_range)
-        mask = batch["mask"]
-        row = {"entropy": mean(entropy, mask), "value_loss": mean((values - batch["returns"]) ** 2, mask)}
+        row = {"entropy": (entropy * weight).sum(), "value_loss": ((values - batch["returns"]) ** 2 * weight).sum()}
         loss = s.vf_coef * row["value_loss"] - s.ent_coef * row["entropy"]
         for channel in channels:
-            advantage, mask = batch[f"advantage/{channel.name}"], batch[f"mask/{channel.name}"]
-            if len(channels) == 1 and channel.name == "policy":
-                middle = mean(advantage, mask)
-                advantage = (advantage - middle) / (mean((advantage - middle) ** 2, mask).sqrt() + 1e-8)
-            row[f"{channel.name}_loss"] = -mean(torch.minimum(ratio * advantage, clipped * advantage), mask)
+            advantage = batch[f"advantage/{channel.name}"]
+            gain = torch.minimum(ratio * advantage, clipped * advantage)
+            row[f"{channel.name}_loss"] = -(gain * batch[f"mask/{channel.name}"]).sum()
             loss = loss + channel.weight * row[f"{channel.name}_loss"]
-        row["clip_fraction"] = mean(((ratio - 1).abs() > s.clip_range).float(), batch["mask"])
-        row["approx_kl"] = mean(ratio - 1 - (log_prob - batch["before"]), batch["mask"])
+        with torch.no_grad():
+            row["clip_fraction"] = (((ratio - 1).abs() > s.clip_range) * weight).sum()
+            row["approx_kl"] = ((ratio - 1 - change) * weight).sum()
         return loss, row
 
-    def _share_gradients(self) -> None:
-        """The mean of all processes' gradients, in one message."""
-        if self.ranks == 1:
-            return
-        gradients = [p.grad for p in self.policy.parameters() if p.grad is not None]
-        flat = torch.cat([g.flatten() for g in gradients])
-        distributed.all_reduce(flat)
-        flat /= self.ranks
-        for gradient, part in zip(gradients, flat.split([g.numel() for g in gradients]), strict=True):
-            gradient.copy_(part.view_as(gradient))
-
-    def _precision(self) -> Any:
-        kind = self.rows.device.type
-        return torch.autocast(kind, torch.bfloat16, enabled=self.settings.precision == "bfloat16")
+    def _add_up(self, found: list[tuple[tuple[torch.Tensor, ...], dict[str, torch.Tensor]]]) -> dict[str, torch.Tensor]:
+        """The gradient of a minibatch from those of its shares, the mean of all processes'; what is logged of it."""
+        (gradients, row), *others = found
+        torch._foreach_copy_(self.gradient, gradients)
+        for more, terms in others:
+            torch._foreach_add_(self.gradient, more)
+            row = {name: value + terms[name] for name, value in row.items()}
+        if self.ranks > 1:
+            distributed.all_reduce(self.weights.grad)
+            self.weights.grad /= self.ranks
+        return row
 
     # --------------------------------------------------------------------------------------------------------------- state
 
@@ -491,6 +515,30 @@ def build(config: Config, envs: CompiledVectorEnv) -> ActorCritic:
     return ActorCritic(space, envs.rules.action_space, agents, s.memory, s.critic, s.normalize_observation)
 
 
-def mean(values: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-    """The mean over ``mask``; 0 where it is empty."""
-    return (values * mask).sum() / mask.sum().clamp(min=1)
+def flatten(parameters: list[nn.Parameter]) -> tuple[nn.Parameter, list[torch.Tensor]]:
+    """One vector of all parameters, with a gradient, of which ``parameters`` are views from now on; and views of that gradient for
+    each of them. A step of an optimiser is then few operations. Every parameter begins at a multiple of 64 bytes."""
+    starts, length = [], 0
+    for parameter in parameters:
+        starts.append(length)
+        length += -(-parameter.numel() // 16) * 16
+    flat = nn.Parameter(parameters[0].new_zeros(length))
+    flat.grad = torch.zeros_like(flat)
+    gradients = []
+    for parameter, start in zip(parameters, starts, strict=True):
+        view = flat.data[start : start + parameter.numel()].view_as(parameter)
+        view.copy_(parameter.data)
+        parameter.data = view
+        gradients.append(flat.grad[start : start + parameter.numel()].view_as(parameter))
+    return flat, gradients
+
+
+@contextmanager
+def products_in(precision: str) -> Iterator[None]:
+    """Multiply matrices of float32 in "bfloat16" where the processor can, or as they are; sums stay float32."""
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("medium" if precision == "bfloat16" else before)
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(before)

@@ -97,6 +97,7 @@ def training(repeats: int) -> dict[str, Any]:
     from stable_baselines3 import PPO
     from stable_baselines3.common.env_util import make_vec_env
 
+    from rewardscape.agents.cells import Cells, planes
     from rewardscape.agents.networks import network_for
     from rewardscape.agents.ppo import DeviceLearner
     from rewardscape.agents.runs import Config, keep_memory, make_envs
@@ -110,13 +111,22 @@ def training(repeats: int) -> dict[str, Any]:
     fast = Config(MAZE, n_envs=rows, algorithm_settings={**settings, "precision": "bfloat16"}, algo="ppo-device")
     learners["ppo-device, bfloat16"] = DeviceLearner(fast)
 
-    def sb3(vec_env: Any) -> PPO:
-        network = network_for(vec_env.observation_space)
-        return PPO(network["policy"], vec_env, policy_kwargs=network["policy_kwargs"], device="cpu", seed=0, **settings)
+    class Dense(Cells):
+        """The same layer, as torch multiplies it."""
 
+        def forward(self, observations: torch.Tensor) -> torch.Tensor:
+            return torch.relu(planes(observations, self.kinds).flatten(1) @ self.weight + self.bias)
+
+    def sb3(vec_env: Any, **more: Any) -> PPO:
+        network = network_for(vec_env.observation_space)
+        kwargs = network["policy_kwargs"] | more
+        return PPO(network["policy"], vec_env, policy_kwargs=kwargs, device="cpu", seed=0, **settings)
+
+    dummy = make_vec_env(MAZE, n_envs=rows, seed=0)
     models = {
-        "SB3's PPO, DummyVecEnv of gymnasium.make": sb3(make_vec_env(MAZE, n_envs=rows, seed=0)),
-        "SB3's PPO, on rewardscape's vector": sb3(make_envs(config, 0)),
+        "SB3's PPO, DummyVecEnv, torch's layers": sb3(dummy, features_extractor_class=Dense),
+        "SB3's PPO, DummyVecEnv, rewardscape's layer": sb3(dummy),
+        "SB3's PPO, rewardscape's vector and layer": sb3(make_envs(config, 0)),
     }
     found: dict[str, list[float]] = {name: [] for name in (*learners, *models)}
     shares: list[float] = []
@@ -140,8 +150,9 @@ def training(repeats: int) -> dict[str, Any]:
     for name, rates in found.items():
         show(name, rates)
     for name in models:
-        asked = 5.0 if "Dummy" in name else None
-        print(f"  ppo-device against {name}:{ratio(found['ppo-device'], found[name], asked)}")
+        for learner in learners:
+            asked = 5.0 if "Dummy" in name else None
+            print(f"  {learner} against {name}:{ratio(found[learner], found[name], asked)}")
     middle, high = statistics.median(shares), max(shares)
     print(
         f"  rules and reward: {middle:.1%} of an update (at most {high:.1%}), asked at most 25 %: {'met' if high <= 0.25 else 'not met'}\n"

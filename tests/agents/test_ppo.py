@@ -15,7 +15,7 @@ import tests.worlds.drift
 import tests.worlds.pair  # noqa: F401
 from rewardscape.agents.actor_critic import Actions, ActorCritic
 from rewardscape.agents.evaluate import evaluate
-from rewardscape.agents.ppo import Clock, DeviceLearner, Rollout, mean
+from rewardscape.agents.ppo import Clock, DeviceLearner, Rollout
 from rewardscape.agents.runs import Config, Run, read_config, train
 
 CORRIDOR, DRIFT, PAIR = (f"rewardscape-tests/{name}-v0" for name in ("Corridor", "Drift", "Pair"))
@@ -123,7 +123,7 @@ def test_the_steps_of_resets_teach_nothing():
     learner._learn(rollout, channels, returns)
     first = {name: value.clone() for name, value in learner.policy.state_dict().items()}
     learner.policy.load_state_dict(before)
-    learner.optimizer = torch.optim.Adam(learner.policy.parameters(), lr=3e-3, eps=1e-5, fused=True)
+    learner.optimizer = torch.optim.Adam([learner.weights], lr=3e-3, eps=1e-5, fused=True)
     junk = torch.where(rollout.acted, 0.0, 1e3)
     channels[0].values.add_(junk)
     torch.manual_seed(3)
@@ -279,6 +279,35 @@ def test_the_limit_on_turns_follows_the_agent_down(tmp_path):
     assert run.metrics()[-1]["objective"] > 0.9  # it comes down no faster than the agent learns
 
 
-def test_the_mean_over_a_mask():
-    assert mean(torch.tensor([1.0, 5, 9]), torch.tensor([True, False, True])) == 5
-    assert mean(torch.tensor([1.0, 5]), torch.tensor([False, False])) == 0
+
+@pytest.mark.parametrize("settings", [{}, {"memory": 4}, {"n_steps": 20, "advantage": "decoupled", "group_size": 8}])
+def test_a_minibatch_split_among_threads_is_the_same_minibatch(settings):
+    after = []
+    for threads in (1, 3):
+        made = config(CORRIDOR, "2*success - 0.1", **settings)
+        made.threads = threads
+        torch.manual_seed(5)
+        learner = DeviceLearner(made)
+        losses = learner.update()
+        after.append((learner.weights.detach(), losses))
+    assert torch.allclose(after[0][0], after[1][0], atol=2e-5)
+    for name in ("entropy", "value_loss", "policy_loss", "clip_fraction", "approx_kl", "grad_norm"):
+        assert math.isclose(after[0][1].get(name, 0), after[1][1].get(name, 0), rel_tol=1e-3, abs_tol=1e-6), name
+
+
+def test_a_mean_over_no_steps_is_0():
+    learner = DeviceLearner(config(CORRIDOR, n_envs=4))
+    rollout, channels, returns = learner._play(Clock(learner.rows.device))
+    rollout.acted.fill_(False)
+    before = learner.weights.detach().clone()
+    losses = learner._learn(rollout, [c._replace(mask=torch.zeros_like(c.mask)) for c in channels], returns)
+    assert losses["value_loss"] == losses["policy_loss"] == 0 and torch.equal(before, learner.weights)
+
+
+def test_both_towers_in_one_product_are_the_towers():
+    torch.manual_seed(0)
+    policy = ActorCritic(gym.spaces.Box(-1, 1, (5,), np.float32), gym.spaces.MultiDiscrete([3, 4]))
+    features = torch.randn(6, 5)
+    numbers, values = policy.heads(features)
+    assert torch.allclose(numbers, policy.actor(features), atol=1e-6)
+    assert torch.allclose(values, policy.value(features)[:, 0], atol=1e-6)
