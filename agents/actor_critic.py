@@ -153,9 +153,10 @@ class ActorCritic(nn.Module):
             return self.actor(features), self.value(seen)[..., 0]
         both = features  # of both towers: one product a layer, of weights side by side
         for k, (act, value) in enumerate(zip(self.actor, self.value, strict=True)):
-            if isinstance(act, nn.Linear):
-                join = torch.block_diag if k else lambda *weights: torch.cat(weights)
-                both = functional.linear(both, join(act.weight, value.weight), torch.cat([act.bias, value.bias]))
+            if isinstance(act, nn.Linear) and isinstance(value, nn.Linear):
+                weights = act.weight, value.weight
+                weight = torch.block_diag(*weights) if k else torch.cat(weights)
+                both = functional.linear(both, weight, torch.cat([act.bias, value.bias]))
             else:
                 both = act(both)
         numbers, values = both.split([self.actions.size, 1], -1)

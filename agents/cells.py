@@ -2,7 +2,8 @@
 
 What a cell holds is one of a few kinds, so the planes a network sees are 0 but for one in a cell, and a product of them with weights
 spends nearly all its time on zeros. On the CPU the first layer adds up the rows of its weights that count (`forward_rows`), and
-its gradient adds to those rows only (`backward_rows`); on a GPU planes are multiplied. Both give the same numbers.
+its gradient adds to those rows only (`backward_rows`); on a GPU, and where Numba is switched off, planes are multiplied. Both
+give the same numbers.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from numba import njit, prange, types
 from numba.extending import intrinsic
 from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 from torch import nn
+
+from rewardscape.envs.core.compile import DEBUG
 
 WIDTH = 128  # of the features: a constant, for which loops over it are unrolled
 _BLOCK = 32  # observations whose features stay in the first cache
@@ -46,7 +49,7 @@ class Cells(BaseFeaturesExtractor):
         cells = observations.to(torch.uint8)
         if not self.view:
             return self.convolutions(planes(cells, self.kinds).permute(0, 3, 1, 2))
-        if cells.device.type == "cpu":
+        if cells.device.type == "cpu" and not DEBUG:
             return _Rows.apply(cells.flatten(1, 2).contiguous(), self.weight, self.bias, self.kinds)
         return torch.relu(planes(cells, self.kinds).flatten(1) @ self.weight + self.bias)
 
@@ -89,8 +92,7 @@ class _Rows(torch.autograd.Function):
 _rule = njit(error_model="numpy", nogil=True, cache=True, fastmath=True)
 
 
-@intrinsic
-def _add(typing: Any, to: Any, rows: Any) -> Any:
+def _add_rows(typing: Any, to: Any, rows: Any) -> Any:
     """Add ``rows``, a tuple, to the row ``to``: in the widest vectors of the processor, which the compiler would not take by itself."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
@@ -112,6 +114,9 @@ def _add(typing: Any, to: Any, rows: Any) -> Any:
         return context.get_dummy_value()
 
     return types.void(to, rows), generate
+
+
+_add: Any = intrinsic(_add_rows)
 
 
 @_rule

@@ -3,7 +3,7 @@
 An update steps every row ``n_steps`` times into buffers of tensors, estimates advantages, and improves the policy by minibatches
 (PPO's clipped surrogate, arXiv:1707.06347; generalised advantage estimation, arXiv:1506.02438). Nothing waits for the device
 inside an update: no draw, mask or mean is copied to the host, sizes never depend on data, so a step can be captured in a CUDA
-graph. What is logged is summed on the device and read once an update.
+graph. What is logged is summed on the device and read once an update. On the CPU every core works on its share of a minibatch.
 
 Rows reset themselves one step after their episode ended (Gymnasium's next-step mode), so the observation an episode ended in
 stands in the buffer, and a cut episode is valued by it; the step of the reset is masked.
@@ -59,7 +59,7 @@ class Settings:
     turn_limit: int = 0  # cut episodes after so many steps at first, then by `TurnLimit`; 0: only the world's own limit
     turn_limit_every: int = 100  # updates between changes of that limit
     group_size: int = 1  # rows that play the same episode: what an advantage stage compares
-    precision: str = "float32"  # or "bfloat16", for processors that multiply it in hardware
+    precision: str = "float32"  # or "bfloat16": what matrices are multiplied in, where the processor can
     device: str = "cpu"
 
     def __post_init__(self) -> None:
@@ -251,7 +251,7 @@ class DeviceLearner:
             raise ValueError(f"group_size={s.group_size}: rows play the same episode for a reward with an advantage stage")
         self.policy = build(config, self.rows.envs).to(s.device)
         self.parameters = list(self.policy.parameters())
-        self.weights, self.gradient = flatten(self.parameters)
+        self.weights, self.gradient, self.gradients = flatten(self.parameters)
         for value in (self.weights, *self.policy.buffers()) if self.ranks > 1 else ():
             distributed.broadcast(value.data, 0)
         self.optimizer = torch.optim.Adam([self.weights], lr=s.learning_rate, eps=1e-5, fused=True)
@@ -401,10 +401,10 @@ class DeviceLearner:
                 parts = chosen.chunk(self.team.threads)
                 split = {name: value.split([len(part) for part in parts], axis) for name, value in batch.items()}
                 shares = [(part, {name: values[j] for name, values in split.items()}) for j, part in enumerate(parts)]
-                found = self.team.map(lambda share: self._gradients(rollout, observations, *share, channels), shares)
+                found = self.team.map(lambda share: self._gradients(rollout, observations, channels, *share), shares)
                 row = self._add_up(found)
-                norm = row["grad_norm"] = self.weights.grad.norm()
-                self.weights.grad *= (s.max_grad_norm / (norm + 1e-6)).clamp(max=1)
+                norm = row["grad_norm"] = self.gradient.norm()
+                self.gradient *= (s.max_grad_norm / (norm + 1e-6)).clamp(max=1)
                 self.optimizer.step()
                 batches += 1
                 for name, value in row.items():
@@ -424,7 +424,7 @@ class DeviceLearner:
         return batch
 
     def _gradients(
-        self, rollout: Rollout, observations: Any, chosen: torch.Tensor, batch: dict[str, torch.Tensor], channels: list[Channel]
+        self, rollout: Rollout, observations: Any, channels: list[Channel], chosen: torch.Tensor, batch: dict[str, torch.Tensor]
     ) -> tuple[tuple[torch.Tensor, ...], dict[str, torch.Tensor]]:
         """What the steps ``chosen`` (with a memory: the rows) add to the gradient of every parameter, and to what is logged."""
         policy, axis = self.policy, 1 if self.settings.memory else 0
@@ -459,13 +459,13 @@ class DeviceLearner:
     def _add_up(self, found: list[tuple[tuple[torch.Tensor, ...], dict[str, torch.Tensor]]]) -> dict[str, torch.Tensor]:
         """The gradient of a minibatch from those of its shares, the mean of all processes'; what is logged of it."""
         (gradients, row), *others = found
-        torch._foreach_copy_(self.gradient, gradients)
+        torch._foreach_copy_(self.gradients, gradients)
         for more, terms in others:
-            torch._foreach_add_(self.gradient, more)
+            torch._foreach_add_(self.gradients, more)
             row = {name: value + terms[name] for name, value in row.items()}
         if self.ranks > 1:
-            distributed.all_reduce(self.weights.grad)
-            self.weights.grad /= self.ranks
+            distributed.all_reduce(self.gradient)
+            self.gradient /= self.ranks
         return row
 
     # --------------------------------------------------------------------------------------------------------------- state
@@ -515,22 +515,19 @@ def build(config: Config, envs: CompiledVectorEnv) -> ActorCritic:
     return ActorCritic(space, envs.rules.action_space, agents, s.memory, s.critic, s.normalize_observation)
 
 
-def flatten(parameters: list[nn.Parameter]) -> tuple[nn.Parameter, list[torch.Tensor]]:
-    """One vector of all parameters, with a gradient, of which ``parameters`` are views from now on; and views of that gradient for
-    each of them. A step of an optimiser is then few operations. Every parameter begins at a multiple of 64 bytes."""
-    starts, length = [], 0
-    for parameter in parameters:
-        starts.append(length)
-        length += -(-parameter.numel() // 16) * 16
-    flat = nn.Parameter(parameters[0].new_zeros(length))
-    flat.grad = torch.zeros_like(flat)
-    gradients = []
-    for parameter, start in zip(parameters, starts, strict=True):
-        view = flat.data[start : start + parameter.numel()].view_as(parameter)
+def flatten(parameters: list[nn.Parameter]) -> tuple[nn.Parameter, torch.Tensor, list[torch.Tensor]]:
+    """One vector of all parameters, of which they are views from now on, so that an optimiser's step is few operations; its gradient,
+    and views of that for each of them. Every parameter begins at a multiple of 64 bytes."""
+    sizes = [-(-parameter.numel() // 16) * 16 for parameter in parameters]
+    flat = nn.Parameter(parameters[0].new_zeros(sum(sizes)))
+    flat.grad = gradient = torch.zeros_like(flat)
+    views = []
+    for parameter, values, change in zip(parameters, flat.data.split(sizes), gradient.split(sizes), strict=True):
+        view = values[: parameter.numel()].view_as(parameter)
         view.copy_(parameter.data)
         parameter.data = view
-        gradients.append(flat.grad[start : start + parameter.numel()].view_as(parameter))
-    return flat, gradients
+        views.append(change[: parameter.numel()].view_as(parameter))
+    return flat, gradient, views
 
 
 @contextmanager

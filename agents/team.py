@@ -18,7 +18,9 @@ class Team:
 
     def __init__(self, threads: int):
         self.threads = threads
-        self._others = ThreadPoolExecutor(threads - 1, initializer=torch.set_num_threads, initargs=(1,)) if threads > 1 else None
+        self._others = (
+            ThreadPoolExecutor(threads - 1, initializer=torch.set_num_threads, initargs=(1,)) if threads > 1 else None
+        )
 
     def __enter__(self) -> Team:
         self._before = torch.get_num_threads()

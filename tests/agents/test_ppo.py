@@ -279,7 +279,6 @@ def test_the_limit_on_turns_follows_the_agent_down(tmp_path):
     assert run.metrics()[-1]["objective"] > 0.9  # it comes down no faster than the agent learns
 
 
-
 @pytest.mark.parametrize("settings", [{}, {"memory": 4}, {"n_steps": 20, "advantage": "decoupled", "group_size": 8}])
 def test_a_minibatch_split_among_threads_is_the_same_minibatch(settings):
     after = []
