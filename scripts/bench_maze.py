@@ -71,8 +71,7 @@ def mazes(repeats: int, seconds: float, peers: dict[str, str]) -> dict[str, list
         show(name, rates, ratio(rates, found[PEER], asked) if PEER in found and name != PEER else "")
 
     print("\nbatches, gymnasium.make_vec(copy=False), all cores, reward included")
-    tasks = {f"sparse, {rows:,} rows": stepping(rows, None) for rows in (16_384, 32_768)}  # is one of them the best?
-    tasks |= {f"{name}, {rows:,} rows": stepping(rows, r) for name, r in REWARDS.items() for rows in ROWS}
+    tasks = {f"{name}, {rows:,} rows": stepping(rows, r) for name, r in REWARDS.items() for rows in ROWS}
     tasks |= {peer.name: (lambda calls, peer=peer: peer.timed(calls)[0]) for peer in asked_peers}
     batches = alternate(tasks, repeats, seconds)
     for peer in asked_peers:
