@@ -444,16 +444,16 @@ class DeviceLearner:
         change = log_prob - batch["before"]
         ratio = change.exp()
         clipped = ratio.clamp(1 - s.clip_range, 1 + s.clip_range)
-        row = {"entropy": (entropy * weight).sum(), "value_loss": ((values - batch["returns"]) ** 2 * weight).sum()}
+        row = {"entropy": total(entropy, weight), "value_loss": total((values - batch["returns"]) ** 2, weight)}
         loss = s.vf_coef * row["value_loss"] - s.ent_coef * row["entropy"]
         for channel in channels:
             advantage = batch[f"advantage/{channel.name}"]
             gain = torch.minimum(ratio * advantage, clipped * advantage)
-            row[f"{channel.name}_loss"] = -(gain * batch[f"mask/{channel.name}"]).sum()
+            row[f"{channel.name}_loss"] = -total(gain, batch[f"mask/{channel.name}"])
             loss = loss + channel.weight * row[f"{channel.name}_loss"]
         with torch.no_grad():
-            row["clip_fraction"] = (((ratio - 1).abs() > s.clip_range) * weight).sum()
-            row["approx_kl"] = ((ratio - 1 - change) * weight).sum()
+            row["clip_fraction"] = total((ratio != clipped).float(), weight)
+            row["approx_kl"] = total(ratio - 1 - change, weight)
         return loss, row
 
     def _add_up(self, found: list[tuple[tuple[torch.Tensor, ...], dict[str, torch.Tensor]]]) -> dict[str, torch.Tensor]:
@@ -513,6 +513,11 @@ def build(config: Config, envs: CompiledVectorEnv) -> ActorCritic:
     if envs.rules.agents is not None:
         space = agent_space(space)
     return ActorCritic(space, envs.rules.action_space, agents, s.memory, s.critic, s.normalize_observation)
+
+
+def total(values: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+    """The sum of ``values`` times ``weights``, of any shape."""
+    return torch.dot(values.flatten(), weights.flatten())
 
 
 def flatten(parameters: list[nn.Parameter]) -> tuple[nn.Parameter, torch.Tensor, list[torch.Tensor]]:
