@@ -45,7 +45,7 @@ class Cells(BaseFeaturesExtractor):
             )  # fmt: skip
 
     def forward(self, observations: torch.Tensor) -> torch.Tensor:
-        """``[batch, height, width, channel]`` of any type to features ``[batch, WIDTH]``."""
+        """Whole numbers ``[batch, height, width, channel]``, of any type, to features ``[batch, WIDTH]``, not below 0."""
         cells = observations.to(torch.uint8)
         if not self.view:
             return self.convolutions(planes(cells, self.kinds).permute(0, 3, 1, 2))
@@ -55,8 +55,8 @@ class Cells(BaseFeaturesExtractor):
 
 
 def planes(cells: torch.Tensor, kinds: int) -> torch.Tensor:
-    """Float ``[..., plane]`` of ``cells`` ``[..., channel]``."""
-    kind = torch.arange(kinds, device=cells.device)
+    """Float ``[..., plane]`` of ``cells`` ``[..., channel]``: the kinds 0 to ``kinds`` - 1, then the further channels."""
+    kind = torch.arange(kinds, dtype=cells.dtype, device=cells.device)
     return torch.cat([(cells[..., :1] == kind).float(), cells[..., 1:].float()], -1)
 
 

@@ -164,7 +164,7 @@ class Rows:
         self.stepper.batch.limit = limit
 
     def turns_used(self) -> tuple[int, int, int]:
-        """Number of episodes that ended since the last call, their steps in all, and the most steps of one."""
+        """Number of episodes that ended since the last call, their steps in all, and the most steps of one; counted under a limit."""
         episodes, turns, longest = (int(n) for n in self._turns.tolist())
         self._turns.zero_()
         return episodes, turns, longest
