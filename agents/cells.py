@@ -107,7 +107,7 @@ def _vectors(context: Any, builder: Any, kind: Any, array: Any, row: Any) -> lis
 
 
 @contextmanager
-def _over(context: Any, builder: Any, table: Any, rows: Any, count: Any) -> Iterator[list[Any]]:
+def _over(context: Any, builder: Any, table: tuple[Any, Any], rows: tuple[Any, Any], count: Any) -> Iterator[list[Any]]:
     """A loop over the first ``count`` of ``rows``, uint32: where each lies in ``table``. Both are pairs of a type and an array."""
     numbers = context.make_array(rows[0])(context, builder, rows[1]).data
     with cgutils.for_range(builder, count) as loop:

@@ -3,7 +3,7 @@
 An update steps every row ``n_steps`` times into buffers of tensors, estimates advantages, and improves the policy by minibatches
 (PPO's clipped surrogate, arXiv:1707.06347; generalised advantage estimation, arXiv:1506.02438). Nothing waits for the device
 inside an update: no draw, mask or mean is copied to the host, sizes never depend on data, so a step can be captured in a CUDA
-graph. What is logged is summed on the device and read once an update. On the CPU every core works on its share of a minibatch.
+graph. What is logged is summed on the device and read once an update.
 
 Rows reset themselves one step after their episode ended (Gymnasium's next-step mode), so the observation an episode ended in
 stands in the buffer, and a cut episode is valued by it; the step of the reset is masked.
@@ -31,7 +31,7 @@ from torch import distributed, nn
 from rewardscape.agents.actor_critic import ActorCritic, Critic, each
 from rewardscape.agents.curriculum import TurnLimit
 from rewardscape.agents.runs import Config, check_shaping, discount_of
-from rewardscape.agents.team import Team
+from rewardscape.agents.surrogate import LOGGED, Batch, Coefficients, backward
 from rewardscape.envs.core.others import agent_space
 from rewardscape.envs.core.random import base_seed
 from rewardscape.envs.core.vector import CompiledVectorEnv
@@ -241,7 +241,6 @@ class DeviceLearner:
             check_shaping(layer, s.gamma if layer.credit is None else discount_of(layer.credit))
             if self.ranks > 1 and layer.learns:
                 raise ValueError(f"the reward {layer.expression} learns, and would learn apart in {self.ranks} processes")
-        self.team = Team(config.threads if s.device == "cpu" else 1)
         self.vec_env = self.rows = Rows(config, s.device, layer)
         self.layer = layer
         self.limit = TurnLimit(s.turn_limit, s.turn_limit_every) if s.turn_limit else None
@@ -250,8 +249,7 @@ class DeviceLearner:
         if s.group_size > 1 and not self.whole:
             raise ValueError(f"group_size={s.group_size}: rows play the same episode for a reward with an advantage stage")
         self.policy = build(config, self.rows.envs).to(s.device)
-        self.parameters = list(self.policy.parameters())
-        self.weights, self.gradient, self.gradients = flatten(self.parameters)
+        self.weights, self.gradient = flatten(list(self.policy.parameters()))
         for value in (self.weights, *self.policy.buffers()) if self.ranks > 1 else ():
             distributed.broadcast(value.data, 0)
         self.optimizer = torch.optim.Adam([self.weights], lr=s.learning_rate, eps=1e-5, fused=True)
@@ -275,8 +273,7 @@ class DeviceLearner:
             group["lr"] = s.learning_rate * (max(1 - self.steps / self.total, 0.0) if s.anneal else 1.0)
         with products_in(s.precision):
             rollout, advantages, returns = self._play(clock)
-            with self.team:
-                losses = self._learn(rollout, advantages, returns)
+            losses = self._learn(rollout, advantages, returns)
         clock.mark("learner")
         if self.limit is not None:
             self.rows.limit_turns(self.limit.update(*self.rows.turns_used()))
@@ -382,91 +379,46 @@ class DeviceLearner:
         s, policy = self.settings, self.policy
         policy.set_training_mode(True)
         steps, rows = rollout.acted.shape
-        table = {"actions": rollout.actions, "before": rollout.before, "returns": returns}
-        table |= {f"advantage/{c.name}": c.values.float() for c in channels} | {f"mask/{c.name}": c.mask for c in channels}
-        table["mask"] = self._wide(rollout.acted, returns)
+        table = Batch(
+            rollout.actions, rollout.before, returns, self._wide(rollout.acted, returns).float(),
+            torch.stack([channel.values.float() for channel in channels], -1), torch.stack([channel.mask for channel in channels], -1).float(),
+        )  # fmt: skip
+        by = Coefficients(s.clip_range, s.vf_coef, s.ent_coef, [channel.weight for channel in channels])
+        standard = [channel.name for channel in channels] == ["policy"]
         size = max(s.batch_size // steps, 1) if s.memory else min(s.batch_size, steps * rows)
         whole, axis, observations = rows, 1, rollout.observations
         if not s.memory:
             whole, axis = steps * rows, 0
-            table = {name: value.flatten(0, 1) for name, value in table.items()}
+            table = Batch(*(field.flatten(0, 1) for field in table))
             observations = each(lambda o: o.flatten(0, 1), rollout.observations)
-        sums: dict[str, torch.Tensor] = {}
-        batches = 0
+        logged, norms, batches = torch.zeros(len(LOGGED) + len(channels), device=self.rows.device), 0.0, 0
         for _ in range(s.n_epochs):
             order = torch.randperm(whole, device=self.rows.device)
-            mixed = {name: value.index_select(axis, order).split(size, axis) for name, value in table.items()}
-            for k, chosen in enumerate(order.split(size)):
-                batch = self._weigh({name: values[k] for name, values in mixed.items()}, channels)
-                parts = chosen.chunk(self.team.threads)
-                split = {name: value.split([len(part) for part in parts], axis) for name, value in batch.items()}
-                shares = [(part, {name: values[j] for name, values in split.items()}) for j, part in enumerate(parts)]
-                found = self.team.map(lambda share: self._gradients(rollout, observations, channels, *share), shares)
-                row = self._add_up(found)
-                norm = row["grad_norm"] = self.gradient.norm()
+            mixed = [field.index_select(axis, order).split(size, axis) for field in table]
+            for chosen, *values in zip(order.split(size), *mixed, strict=True):
+                logged += self._pull(rollout, observations, chosen, weigh(Batch(*values), standard), by)
+                norm = self.gradient.norm()
                 self.gradient *= (s.max_grad_norm / (norm + 1e-6)).clamp(max=1)
                 self.optimizer.step()
-                batches += 1
-                for name, value in row.items():
-                    sums[name] = sums.get(name, 0.0) + value.detach()
-        return {name: value / batches for name, value in sums.items()}
+                norms, batches = norms + norm, batches + 1
+        names = (*LOGGED, *(f"{channel.name}_loss" for channel in channels))
+        return dict(zip(names, logged / batches, strict=True)) | {"grad_norm": norms / batches}
 
-    def _weigh(self, batch: dict[str, torch.Tensor], channels: list[Channel]) -> dict[str, torch.Tensor]:
-        """Make masks the weights of a mean over the whole minibatch, so that what shares of it say adds up; a policy's advantages
-        are brought to mean 0 and deviation 1 over it."""
-        for name in batch:
-            if name.startswith("mask"):
-                batch[name] = batch[name] / batch[name].sum().clamp(min=1)
-        if [c.name for c in channels] == ["policy"]:
-            advantage, weight = batch["advantage/policy"], batch["mask/policy"]
-            advantage = advantage - (advantage * weight).sum()
-            batch["advantage/policy"] = advantage / ((advantage**2 * weight).sum().sqrt() + 1e-8)
-        return batch
-
-    def _gradients(
-        self, rollout: Rollout, observations: Any, channels: list[Channel], chosen: torch.Tensor, batch: dict[str, torch.Tensor]
-    ) -> tuple[tuple[torch.Tensor, ...], dict[str, torch.Tensor]]:
-        """What the steps ``chosen`` (with a memory: the rows) add to the gradient of every parameter, and to what is logged."""
+    def _pull(self, rollout: Rollout, observations: Any, chosen: torch.Tensor, batch: Batch, by: Coefficients) -> torch.Tensor:
+        """Find the gradient of a minibatch, the steps ``chosen`` (with a memory: the rows), as the mean of all processes'. What is
+        logged of it."""
         policy, axis = self.policy, 1 if self.settings.memory else 0
         seen = each(lambda o: o.index_select(axis, chosen), observations)
         if self.settings.memory:
             numbers, values = policy.unroll(seen, rollout.memory[chosen], rollout.starts.index_select(1, chosen))
         else:
             numbers, values = policy.heads(policy.features(seen))
-        loss, row = self._loss(numbers, values, batch, channels)
-        return torch.autograd.grad(loss, self.parameters, materialize_grads=True), row
-
-    def _loss(
-        self, numbers: torch.Tensor, values: torch.Tensor, batch: dict[str, torch.Tensor], channels: list[Channel]
-    ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
-        s, policy, weight = self.settings, self.policy, batch["mask"]
-        log_prob, entropy = policy.actions.judge(numbers, policy.log_std, batch["actions"])
-        change = log_prob - batch["before"]
-        ratio = change.exp()
-        clipped = ratio.clamp(1 - s.clip_range, 1 + s.clip_range)
-        row = {"entropy": total(entropy, weight), "value_loss": total((values - batch["returns"]) ** 2, weight)}
-        loss = s.vf_coef * row["value_loss"] - s.ent_coef * row["entropy"]
-        for channel in channels:
-            advantage = batch[f"advantage/{channel.name}"]
-            gain = torch.minimum(ratio * advantage, clipped * advantage)
-            row[f"{channel.name}_loss"] = -total(gain, batch[f"mask/{channel.name}"])
-            loss = loss + channel.weight * row[f"{channel.name}_loss"]
-        with torch.no_grad():
-            row["clip_fraction"] = total((ratio != clipped).float(), weight)
-            row["approx_kl"] = total(ratio - 1 - change, weight)
-        return loss, row
-
-    def _add_up(self, found: list[tuple[tuple[torch.Tensor, ...], dict[str, torch.Tensor]]]) -> dict[str, torch.Tensor]:
-        """The gradient of a minibatch from those of its shares, the mean of all processes'; what is logged of it."""
-        (gradients, row), *others = found
-        torch._foreach_copy_(self.gradients, gradients)
-        for more, terms in others:
-            torch._foreach_add_(self.gradients, more)
-            row = {name: value + terms[name] for name, value in row.items()}
+        self.gradient.zero_()
+        logged = backward(policy.actions, numbers, values, policy.log_std, batch, by)
         if self.ranks > 1:
             distributed.all_reduce(self.gradient)
             self.gradient /= self.ranks
-        return row
+        return logged
 
     # --------------------------------------------------------------------------------------------------------------- state
 
@@ -515,24 +467,30 @@ def build(config: Config, envs: CompiledVectorEnv) -> ActorCritic:
     return ActorCritic(space, envs.rules.action_space, agents, s.memory, s.critic, s.normalize_observation)
 
 
-def total(values: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
-    """The sum of ``values`` times ``weights``, of any shape."""
-    return torch.dot(values.flatten(), weights.flatten())
+def weigh(batch: Batch, standard: bool) -> Batch:
+    """Make the masks of a whole minibatch its weights; ``standard``: bring its advantages to mean 0 and deviation 1, too."""
+    steps = tuple(range(batch.weights.ndim))
+    weights = batch.weights / batch.weights.sum().clamp(min=1)
+    masks = batch.masks / batch.masks.sum(steps).clamp(min=1)
+    advantages = batch.advantages
+    if standard:
+        advantages = advantages - (advantages * masks).sum(steps)
+        advantages = advantages / ((advantages**2 * masks).sum(steps).sqrt() + 1e-8)
+    return batch._replace(weights=weights, advantages=advantages, masks=masks)
 
 
-def flatten(parameters: list[nn.Parameter]) -> tuple[nn.Parameter, torch.Tensor, list[torch.Tensor]]:
-    """One vector of all parameters, of which they are views from now on, so that an optimiser's step is few operations; its gradient,
-    and views of that for each of them. Every parameter begins at a multiple of 64 bytes."""
+def flatten(parameters: list[nn.Parameter]) -> tuple[nn.Parameter, torch.Tensor]:
+    """One vector of all parameters and one of their gradients, of which they are views from now on, so that an optimiser's step is few
+    operations. Every parameter begins at a multiple of 64 bytes."""
     sizes = [-(-parameter.numel() // 16) * 16 for parameter in parameters]
     flat = nn.Parameter(parameters[0].new_zeros(sum(sizes)))
     flat.grad = gradient = torch.zeros_like(flat)
-    views = []
     for parameter, values, change in zip(parameters, flat.data.split(sizes), gradient.split(sizes), strict=True):
         view = values[: parameter.numel()].view_as(parameter)
         view.copy_(parameter.data)
         parameter.data = view
-        views.append(change[: parameter.numel()].view_as(parameter))
-    return flat, gradient, views
+        parameter.grad = change[: parameter.numel()].view_as(parameter)
+    return flat, gradient
 
 
 @contextmanager
