@@ -29,8 +29,8 @@ def each(function: Any, *observations: Any) -> Any:
 class Actions:
     """How a network's ``size`` numbers become actions: categories for whole numbers, a Gaussian for a bounded `Box`.
 
-    ``draw`` gives actions as the learner keeps them (category numbers from 0; unclipped numbers in units of half the range);
-    ``for_world`` turns them into the space's own.
+    ``draw`` gives actions as the learner keeps them (category numbers from 0; unclipped numbers in units of half the range), by
+    what ``noise`` drew; ``for_world`` turns them into the space's own.
     """
 
     def __init__(self, space: gym.Space):
@@ -54,15 +54,17 @@ class Actions:
         if not self.box:
             self.size = sum(self.choices)
 
-    def draw(self, numbers: torch.Tensor, log_std: torch.Tensor, greedy: bool = False) -> torch.Tensor:
-        """Actions ``[..., *shape]`` for ``numbers`` ``[..., size]``; ``greedy``: the likeliest."""
+    def noise(self, *leading: int, device: torch.device) -> torch.Tensor:
+        """Chance for as many draws, ``[*leading, size]``: normal, or Gumbel's, whose greatest sum with logits is a draw by their
+        softmax."""
+        noise = torch.empty(*leading, self.size, device=device)
+        return noise.normal_() if self.box else noise.exponential_().log_().neg_()
+
+    def draw(self, numbers: torch.Tensor, log_std: torch.Tensor, noise: torch.Tensor | None) -> torch.Tensor:
+        """Actions ``[..., *shape]`` for ``numbers`` ``[..., size]``; without noise the likeliest."""
         if self.box:
-            drawn = numbers if greedy else numbers + log_std.exp() * torch.randn_like(numbers)
-            return drawn.unflatten(-1, self.shape)
-        parts = [  # Gumbel's trick: a draw without a copy to the host
-            (part if greedy else part - torch.empty_like(part).exponential_().log()).argmax(-1)
-            for part in numbers.split(self.choices, -1)
-        ]
+            return (numbers if noise is None else numbers + log_std.exp() * noise).unflatten(-1, self.shape)
+        parts = [part.argmax(-1) for part in (numbers if noise is None else numbers + noise).split(self.choices, -1)]
         return parts[0] if not self.shape else torch.stack(parts, -1).unflatten(-1, self.shape)
 
     def judge(self, numbers: torch.Tensor, log_std: torch.Tensor, actions: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -158,7 +160,7 @@ class ActorCritic(nn.Module):
                 weight = torch.block_diag(*weights) if k else torch.cat(weights)
                 both = functional.linear(both, weight, torch.cat([act.bias, value.bias]))
             else:
-                both = act(both)
+                both = torch.tanh_(both)
         numbers, values = both.split([self.actions.size, 1], -1)
         return numbers, values[..., 0]
 
@@ -210,7 +212,8 @@ class ActorCritic(nn.Module):
         memory = self.start_memory(rows) if state is None else torch.as_tensor(state, device=self.device)
         start = torch.zeros(rows, dtype=torch.bool) if episode_start is None else torch.as_tensor(episode_start)
         numbers, _, memory = self(tensors, memory, start.to(self.device))
-        actions = self.actions.draw(numbers, self.log_std, deterministic)
+        noise = None if deterministic else self.actions.noise(*numbers.shape[:-1], device=numbers.device)
+        actions = self.actions.draw(numbers, self.log_std, noise)
         return self.actions.for_world(actions).cpu().numpy(), memory.cpu().numpy() if self.memory else None
 
 

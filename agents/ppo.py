@@ -141,22 +141,23 @@ class Rows:
         stepper = self.stepper
         acted = ~self.fresh
         own = reward if self.agents is None else reward.mean(-1)
-        valid = stepper.facts["action_valid"]
-        invalid = ~valid if self.agents is None else (~valid).double().mean(-1)
+        invalid = ~stepper.facts["action_valid"]
+        if self.agents is not None:
+            invalid = invalid.double().mean(-1)
         self.returns += own
         done = acted & (self.terminated | self.truncated)
         objective, step = stepper.episode["objective"], stepper.episode["step"]
-        ended = done.double()
         succeeded = objective >= self.envs.rules.success_threshold
-        row = [acted, ended, own, invalid * acted, objective * ended, succeeded * ended, self.returns * ended, step * ended]
-        self._log += torch.stack([part.double() for part in row])
+        self._log[:4] += torch.stack([acted, done, own, invalid]) * acted
+        self._log[4:] += torch.stack([objective, succeeded, self.returns, step]) * done
         for name, term in stepper.terms.items():
             known = ~torch.isnan(term)
             sums = torch.stack([torch.where(known, term, 0.0).double().sum(), known.double().sum()])
             self._terms[name] = self._terms[name] + sums if name in self._terms else sums
         if stepper.batch.limit:
-            self._turns[:2] += torch.stack([ended.sum(), row[-1].sum()])
-            self._turns[2] = torch.maximum(self._turns[2], row[-1].max())
+            turns = step * done
+            self._turns[:2] += torch.stack([done.sum(), turns.sum()])
+            self._turns[2] = torch.maximum(self._turns[2], turns.max())
         self.returns *= ~done
 
     def limit_turns(self, limit: int) -> None:
@@ -299,11 +300,11 @@ class DeviceLearner:
         rewards, ends, cuts = [], [], []
         parts: dict[str, list[Any]] = {}
         facts: dict[str, list[Any]] = {}
-        for _ in range(s.n_steps):
+        for noise in policy.actions.noise(s.n_steps, *self.memory.shape[:-1], device=rows.device):
             observations.append(each(torch.clone, rows.observation))
             found, value, memory = policy(observations[-1], memory, self.start)
             numbers.append(found)
-            actions.append(policy.actions.draw(found, policy.log_std))
+            actions.append(policy.actions.draw(found, policy.log_std, noise))
             values.append(value)
             starts.append(self.start)
             clock.mark("learner")

@@ -66,7 +66,7 @@ def test_actions_are_the_distributions_they_claim():
     actions = Actions(space)
     torch.manual_seed(0)
     numbers = torch.randn(1, 9).expand(40_000, 9)
-    drawn = actions.draw(numbers, torch.zeros(0))
+    drawn = actions.draw(numbers, torch.zeros(0), actions.noise(40_000, device=numbers.device))
     assert all(space.contains(a.astype(np.int64)) for a in actions.for_world(drawn[:50]).numpy())
     parts = [torch.distributions.Categorical(logits=p) for p in numbers[0].split([3, 2, 4])]
     for k, part in enumerate(parts):
@@ -78,14 +78,14 @@ def test_actions_are_the_distributions_they_claim():
     box = gym.spaces.Box(np.array([-1, 0], np.float32), np.array([3, 10], np.float32))
     actions, log_std = Actions(box), torch.tensor([-0.5, 0.3])
     numbers = torch.randn(7, 2)
-    drawn = actions.draw(numbers, log_std)
+    drawn = actions.draw(numbers, log_std, actions.noise(7, device=numbers.device))
     normal = torch.distributions.Normal(numbers, log_std.exp())
     log_prob, entropy = actions.judge(numbers, log_std, drawn)
     assert torch.allclose(log_prob, normal.log_prob(drawn).sum(-1), atol=1e-5)
     assert torch.allclose(entropy, normal.entropy().sum(-1), atol=1e-5)
     assert torch.allclose(actions.for_world(torch.tensor([[0.0, 0], [5, -5]])), torch.tensor([[1.0, 5], [3, 0]]))
     both = Actions(gym.spaces.MultiBinary(3))
-    assert both.for_world(both.draw(torch.tensor([[-9.0, 9, 9, -9, 0, 30]]), torch.zeros(0))).tolist() == [[1, 0, 1]]
+    assert both.for_world(both.draw(torch.tensor([[-9.0, 9, 9, -9, 0, 30]]), torch.zeros(0), None)).tolist() == [[1, 0, 1]]
     with pytest.raises(ValueError, match="bounded Box, Discrete"):
         Actions(gym.spaces.Box(-np.inf, np.inf, (2,)))
 

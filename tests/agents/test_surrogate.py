@@ -54,7 +54,7 @@ def test_one_pass_finds_the_gradient_that_torch_finds(space, shape, channels, th
     actions, by = Actions(space), Coefficients(0.2, 0.5, 0.03, channels)
     numbers = (3 * torch.randn(*shape, actions.size + 1)).requires_grad_()
     given, values = numbers[..., :-1], numbers[..., -1]  # as heads give them: parts of one tensor
-    taken = actions.draw(given.detach(), torch.zeros(0))
+    taken = actions.draw(given.detach(), torch.zeros(0), actions.noise(*shape, device=given.device))
     before = actions.judge(given, torch.zeros(0), taken)[0].detach() + 0.4 * torch.randn(shape)
     weights, masks = torch.rand(shape), torch.rand(*shape, len(channels))
     weights[:2], masks[1:3] = 0.0, 0.0
