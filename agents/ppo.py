@@ -30,6 +30,7 @@ from torch import distributed, nn
 
 from rewardscape.agents.actor_critic import ActorCritic, Critic, each
 from rewardscape.agents.curriculum import TurnLimit
+from rewardscape.agents.episode_means import EpisodeMeans
 from rewardscape.agents.runs import Config, check_shaping, discount_of
 from rewardscape.agents.surrogate import LOGGED, Batch, Coefficients, backward
 from rewardscape.envs.core.others import agent_space
@@ -109,6 +110,7 @@ class Rows:
         self.returns = torch.zeros_like(episode["objective"])
         self.device = self.returns.device
         self._turns = torch.zeros(3, dtype=torch.float64, device=self.device)
+        self._means = EpisodeMeans(config.n_envs)
         self._clear()
 
     @property
@@ -146,19 +148,29 @@ class Rows:
             invalid = invalid.double().mean(-1)
         self.returns += own
         done = acted & (self.terminated | self.truncated)
-        objective, step = stepper.episode["objective"], stepper.episode["step"]
-        succeeded = objective >= self.envs.rules.success_threshold
+        results = self._results()
         self._log[:4] += torch.stack([acted, done, own, invalid]) * acted
-        self._log[4:] += torch.stack([objective, succeeded, self.returns, step]) * done
+        self._log[4:] += results * done
         for name, term in stepper.terms.items():
             known = ~torch.isnan(term)
             sums = torch.stack([torch.where(known, term, 0.0).double().sum(), known.double().sum()])
             self._terms[name] = self._terms[name] + sums if name in self._terms else sums
         if stepper.batch.limit:
-            turns = step * done
+            turns = results[3] * done
             self._turns[:2] += torch.stack([done.sum(), turns.sum()])
             self._turns[2] = torch.maximum(self._turns[2], turns.max())
         self.returns *= ~done
+
+    def _results(self) -> torch.Tensor:
+        """What the rows' episodes came to so far, ``[name, row]`` by the names of `EpisodeMeans`."""
+        episode = self.stepper.episode
+        objective = episode["objective"]
+        return torch.stack([objective, objective >= self.envs.rules.success_threshold, self.returns, episode["step"]])
+
+    def cut(self, rows: torch.Tensor) -> None:
+        """Count the episodes of ``rows`` (bool ``[row]``) as ended: they are not played on."""
+        self._log[1] += rows
+        self._log[4:] += self._results() * rows
 
     def limit_turns(self, limit: int) -> None:
         """Cut episodes after ``limit`` steps, if the world does not sooner."""
@@ -176,11 +188,10 @@ class Rows:
 
     def episode_log(self) -> dict[str, Any]:
         """See `rewardscape.agents.vec_env.SB3VecEnv.episode_log`."""
-        steps, episodes, reward, invalid, *sums = self._log.sum(1).tolist()
+        steps, episodes, reward, invalid = self._log[:4].sum(1).tolist()
         out: dict[str, Any] = {"steps": int(steps), "episodes": int(episodes)}
         out |= {"reward": reward / max(steps, 1), "invalid": invalid / max(steps, 1)}
-        names = ("objective", "success", "return", "length")
-        out |= {n: s / episodes if episodes else float("nan") for n, s in zip(names, sums, strict=True)}
+        out |= self._means.take(self._log[4:].cpu().numpy(), self._log[1].cpu().numpy(), self._results().cpu().numpy())
         out["terms"] = {n: (t[0] / t[1]).item() for n, t in self._terms.items()}
         self._clear()
         return out
@@ -188,12 +199,13 @@ class Rows:
     def get_state(self) -> dict[str, Any]:
         terms = {name: value.clone() for name, value in self._terms.items()}
         return {"envs": self.envs.get_state(), "returns": self.returns.clone(), "log": self._log.clone(), "terms": terms,
-                "turns": self._turns.clone()}  # fmt: skip
+                "turns": self._turns.clone(), "last": self._means.last.copy()}  # fmt: skip
 
     def set_state(self, state: dict[str, Any]) -> None:
         self.envs.set_state(state["envs"])
         self.returns.copy_(state["returns"])
         self._log, self._terms, self._turns = state["log"], dict(state["terms"]), state["turns"]
+        self._means.last[:] = state["last"]
 
     def close(self) -> None:
         self.envs.close()
@@ -321,6 +333,8 @@ class DeviceLearner:
             cuts.append(rows.truncated.clone())
             self.start = rows.fresh.clone()
             clock.mark("learner")
+        if self.whole:
+            rows.cut(alive)
         self.memory = memory
         self.steps += s.n_steps * len(rows.fresh) * self.ranks
         last = policy(rows.observation, memory, self.start)[1]

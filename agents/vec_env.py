@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from stable_baselines3.common.vec_env import VecEnv
 
+from rewardscape.agents.episode_means import EpisodeMeans
 from rewardscape.envs.core.vector import CompiledVectorEnv
 
 
@@ -16,7 +17,7 @@ class SB3VecEnv(VecEnv):
 
     Observations are copies, since SB3 keeps the last ones. Only rows that ended have something in ``infos``:
     ``terminal_observation``, ``TimeLimit.truncated``, ``episode`` (``r``, ``l``, ``t`` as of SB3's Monitor), ``objective``,
-    ``success``. `episode_log` gives means of reward, objective, success and every term since it was last called.
+    ``success``. `episode_log` says what happened since it was last called.
     """
 
     def __init__(self, envs: CompiledVectorEnv):
@@ -37,21 +38,23 @@ class SB3VecEnv(VecEnv):
         self._returns, self._lengths = np.zeros(self.num_envs), np.zeros(self.num_envs, np.int64)
         self._infos: list[dict[str, Any]] = [{} for _ in range(self.num_envs)]
         self._filled: list[int] = []
+        self._means = EpisodeMeans(self.num_envs)
         self._clear()
 
     def _clear(self) -> None:
-        self._log: dict[str, float] = {"steps": 0, "episodes": 0, "reward": 0.0, "objective": 0.0, "success": 0.0}
-        self._log |= {"return": 0.0, "length": 0.0, "invalid": 0.0}
+        self._log: dict[str, float] = {"steps": 0, "reward": 0.0, "invalid": 0.0}
         self._terms: dict[str, list[float]] = {}
+        self._episodes, self._sums = np.zeros(self.num_envs, np.int64), np.zeros((len(EpisodeMeans.NAMES), self.num_envs))
 
     def episode_log(self) -> dict[str, Any]:
-        """Means since the last call: ``reward`` a step, ``invalid`` share of actions, ``terms`` a step; of the episodes that
-        ended ``objective``, ``success``, ``return``, ``length`` (NaN if none did); and the counts ``steps``, ``episodes``."""
-        log, steps, episodes = self._log, max(self._log["steps"], 1), self._log["episodes"]
-        out: dict[str, Any] = {"steps": int(log["steps"]), "episodes": int(episodes)}
+        """Means since the last call: ``reward`` a step, ``invalid`` share of actions, ``terms`` a step; of episodes ``objective``,
+        ``success``, ``return``, ``length``, see `EpisodeMeans`; and the counts ``steps``, and ``episodes`` that ended."""
+        log, steps = self._log, max(self._log["steps"], 1)
+        out: dict[str, Any] = {"steps": int(log["steps"]), "episodes": int(self._episodes.sum())}
         out |= {name: log[name] / steps for name in ("reward", "invalid")}
-        ended = ("objective", "success", "return", "length")
-        out |= {name: log[name] / episodes if episodes else float("nan") for name in ended}
+        objective = self.envs._stepper.episode["objective"]
+        so_far = [objective, objective >= self.envs.rules.success_threshold, self._returns, self._lengths]
+        out |= self._means.take(self._sums, self._episodes, np.stack(so_far))
         out["terms"] = {name: total / count if count else float("nan") for name, (total, count) in self._terms.items()}
         self._clear()
         return out
@@ -98,7 +101,7 @@ class SB3VecEnv(VecEnv):
         return observation, reward.astype(np.float32), done, list(self._infos)
 
     def _end(self, done: np.ndarray, cut: np.ndarray, info: dict[str, Any]) -> None:
-        final, last, log, now = info["final_info"], info["final_obs"], self._log, time.time() - self._started
+        final, last, now = info["final_info"], info["final_obs"], time.time() - self._started
         objective, success = final["objective"], final["success"]
         for row in self._filled:
             self._infos[row] = {
@@ -108,26 +111,22 @@ class SB3VecEnv(VecEnv):
                 "objective": float(objective[row]),
                 "success": bool(success[row]),
             }
-        log["episodes"] += len(self._filled)
-        for name, values in (
-            ("objective", objective),
-            ("success", success),
-            ("return", self._returns),
-            ("length", self._lengths),
-        ):
-            log[name] += float(values[done].sum())
+        self._episodes += done
+        self._sums += np.stack([objective, success, self._returns, self._lengths]) * done
         self._returns[done] = 0
         self._lengths[done] = 0
 
     def get_state(self) -> dict[str, Any]:
         """The rows, and what `episode_log` and the running returns have gathered."""
         mine = {"returns": self._returns.copy(), "lengths": self._lengths.copy(), "log": dict(self._log)}
+        mine |= {"episodes": self._episodes.copy(), "sums": self._sums.copy(), "last": self._means.last.copy()}
         return mine | {"terms": {k: list(v) for k, v in self._terms.items()}, "envs": self.envs.get_state()}
 
     def set_state(self, state: dict[str, Any]) -> None:
         """Come back to a `get_state`."""
         self.envs.set_state(state["envs"])
         self._returns[:], self._lengths[:] = state["returns"], state["lengths"]
+        self._episodes[:], self._sums[:], self._means.last[:] = state["episodes"], state["sums"], state["last"]
         self._log, self._terms = dict(state["log"]), {k: list(v) for k, v in state["terms"].items()}
 
     def close(self) -> None:
