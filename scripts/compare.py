@@ -182,20 +182,12 @@ def evaluated(run: Any, episodes: int = 1000) -> dict[str, dict[str, Any]]:
     return found
 
 
-_OF_EPISODES = ("objective", "success", "return", "length")
-
-
 def curve(run: Any, name: str) -> tuple[np.ndarray, np.ndarray]:
-    """``(steps, values)`` of a metric, or of a term as ``terms/NAME``, over training, one an update.
-
-    What is measured of ended episodes is NaN until as many have ended as there are rows: the first to end are the short ones.
-    """
+    """``(steps, values)`` of a metric, or of a term as ``terms/NAME``, over training, one an update."""
     rows = run.metrics()
     steps = np.array([row["steps"] for row in rows], float)
     term = name.removeprefix("terms/")
     values = np.array([row[name] if term == name else row["terms"].get(term, np.nan) for row in rows], float)
-    if name in _OF_EPISODES:
-        values[np.cumsum([row["episodes"] for row in rows]) < run.config.n_envs] = np.nan
     return steps, values
 
 
@@ -459,7 +451,7 @@ def curves_figure(arms: Sequence[Arm], names: Sequence[str] = (), threshold: flo
                 axis.axhline(threshold, color="#9aa5b1", linewidth=0.8, linestyle=":")
         for axis in list(axes.flat)[len(names) :]:
             axis.set_visible(False)
-        named: dict[str, Any] = {}  # of all panels: the first has no curves where no episode has ended
+        named: dict[str, Any] = {}  # of all panels: one may have no curves
         for axis in axes.flat:
             lines_drawn, labels = axis.get_legend_handles_labels()
             named |= dict(zip(labels, lines_drawn, strict=True))

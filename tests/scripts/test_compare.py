@@ -2,6 +2,7 @@ import json
 import math
 import re
 
+import numpy as np
 import pytest
 
 import tests.worlds.corridor  # noqa: F401
@@ -99,15 +100,16 @@ def test_held_out_screens_are_evaluated_too(tmp_path):
     assert 0 <= found["held_out"] <= 1 and found["hacking"]["kind"] == "short" and found["correlation"] > 0.99
 
 
-def test_curves_begin_when_every_row_may_have_ended(tmp_path):
-    """The first episodes to end are the short ones: here the successes."""
+def test_curves_do_not_begin_with_the_first_to_end(tmp_path):
+    """These are the short ones: here the successes."""
     config = Config(CORRIDOR, MEANT, steps=512, n_envs=16, threads=1, algorithm_settings={"n_steps": 2, "batch_size": 32})
     run = train(config, tmp_path / "run", progress="none")
     _, objective = compare.curve(run, "objective")
-    rows = run.metrics()
-    first = next(k for k in range(len(rows)) if sum(row["episodes"] for row in rows[: k + 1]) >= 16)
-    assert first > 0 and all(math.isnan(v) for v in objective[:first]) and objective[first] == rows[first]["objective"]
-    assert not any(math.isnan(v) for v in compare.curve(run, "reward")[1])
+    rows, ended = run.metrics(), 0
+    for k in range(5):  # a row counts for nothing until it has reached something
+        ended += rows[k]["episodes"]
+        assert objective[k] <= ended / 16 < 1
+    assert not np.isnan(objective).any() and objective[-1] > 0
     assert compare.curve(run, "terms/success")[1][-1] == rows[-1]["terms"]["success"]
 
 
