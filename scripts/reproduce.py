@@ -211,7 +211,7 @@ METRICS: dict[str, tuple[str, Callable[[Any], float]]] = {  # of the recorded ep
 }  # fmt: skip
 _EVALUATED = {
     "objective": "objective", "held_out": "objective, held out", "success": "success", "return": "return",
-    "area": "mean objective over training",
+    "area": "mean objective over training", "end": "objective in the last tenth of training",
 }  # fmt: skip
 
 
@@ -236,7 +236,8 @@ def metric_name(metric: Any) -> str:
 def measured(run: Any, metric: Any, episodes: int) -> float:
     """A metric of one run.
 
-    "objective", "held_out", "success", "return": of the trained agent on test episodes; "area": mean objective over training;
+    "objective", "held_out", "success", "return": of the trained agent on test episodes; "area": mean objective over training, "end":
+    in its last tenth, both with actions as the policy draws them (test episodes take the likeliest);
     ``{steps_to: THRESHOLD}``: steps until the objective while training reaches it, at most the run's steps (so that means
     over seeds are restricted means); ``{expression: FORMULA}``: mean over the steps of the recorded episodes; ``{return_of:
     FORMULA}``: mean over episodes of what they would have been paid in all; and `METRICS`.
@@ -253,8 +254,10 @@ def measured(run: Any, metric: Any, episodes: int) -> float:
         return float(judged.rewards[judged.mask].mean())
     if metric in METRICS:
         return METRICS[metric][1](run.episodes())
-    if metric == "area":
-        return area_under(*curve(run, "objective"))
+    if metric in ("area", "end"):
+        steps, values = curve(run, "objective")
+        late = steps >= (0.9 * steps[-1] if metric == "end" else 0)
+        return area_under(steps[late], values[late])
     first, *others = evaluated(run, episodes).values()
     if metric == "held_out":
         return others[0]["objective"] if others else math.nan

@@ -29,7 +29,7 @@ CLAIM = {
         {"metric": {"steps_to": 0.8}, "arm": "meant", "versus": "hacked", "direction": "lower"},
         {"metric": "objective", "arm": "hacked", "bound": 0.5, "direction": "lower"},
     ],
-    "report": [{"expression": "fact('corridor_left')"}, {"return_of": "success"}],
+    "report": [{"expression": "fact('corridor_left')"}, {"return_of": "success"}, "area", "end"],
 }  # fmt: skip
 
 
@@ -128,7 +128,14 @@ def test_a_claim_is_tested_and_told(folder, tmp_path):
         "steps to objective 0.8",
         "mean of fact('corridor_left')",
         "return under success",
+        "mean objective over training",
+        "objective in the last tenth of training",
     }
+    learned = [
+        result["measured"][f"{part} training"]["meant"]["0"]
+        for part in ("mean objective over", "objective in the last tenth of")
+    ]
+    assert 0.3 < learned[0] < learned[1] <= 1
     page = (folder / "page.md").read_text()
     assert page.startswith("# Paying for nearness is hacked") and "**Holds**." in page and "--quick" not in page
     assert "objective under meant is higher than under hacked by more than 0.3" in page
