@@ -4,7 +4,7 @@ A run directory holds::
 
     config.yaml        everything that decides the outcome; `train(read_config(path))` repeats the run
     versions.json      packages, platform, threads
-    metrics.jsonl      a line an update: steps, reward, objective, success, every term, losses, speed
+    metrics.jsonl      a line an update: steps, reward, objective and success (see `EpisodeMeans`), every term, losses, speed
     checkpoints/       the last two, written whole or not at all
     policy.pt          weights at the end
     reward.pt          what a reward that learns had learned by then
