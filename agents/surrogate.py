@@ -1,7 +1,7 @@
-"""What PPO improves in a minibatch: the clipped surrogate of every channel of advantages, the critic's error, and entropy
+"""PPO's loss on a minibatch: the clipped surrogate of every channel of advantages, the critic's error, and entropy
 (arXiv:1707.06347, equations 7 and 9).
 
-`objective` says it in torch, which finds the gradient: some ninety operations, so small that cores wait for each other more than they
+`loss` says it in torch, which finds the gradient: some ninety operations, so small that cores wait for each other more than they
 work. For actions that are whole numbers `gradient` does the same on the CPU in one pass over the steps.
 """
 
@@ -39,7 +39,7 @@ class Coefficients(NamedTuple):
     channels: Sequence[float]  # their weights
 
 
-def objective(
+def loss(
     actions: Actions, numbers: torch.Tensor, values: torch.Tensor, log_std: torch.Tensor, batch: Batch, by: Coefficients
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """The loss of an actor's ``numbers`` ``[..., size]`` and a critic's ``values`` ``[...]``, and what is `LOGGED` of it."""
@@ -48,27 +48,27 @@ def objective(
     ratio = change.exp()
     clipped = ratio.clamp(1 - by.clip_range, 1 + by.clip_range)
     entropy, error = _total(entropies, batch.weights), _total((values - batch.returns) ** 2, batch.weights)
-    loss = by.vf_coef * error - by.ent_coef * entropy
+    total = by.vf_coef * error - by.ent_coef * entropy
     surrogates = []
     for k, weight in enumerate(by.channels):
         advantage = batch.advantages[..., k]
         surrogates.append(-_total(torch.minimum(ratio * advantage, clipped * advantage), batch.masks[..., k]))
-        loss = loss + weight * surrogates[-1]
+        total = total + weight * surrogates[-1]
     with torch.no_grad():
         outside, divergence = _total((ratio != clipped).float(), batch.weights), _total(ratio - 1 - change, batch.weights)
-        return loss, torch.stack([entropy, error, outside, divergence, *surrogates])
+        return total, torch.stack([entropy, error, outside, divergence, *surrogates])
 
 
 def backward(
     actions: Actions, numbers: torch.Tensor, values: torch.Tensor, log_std: torch.Tensor, batch: Batch, by: Coefficients
 ) -> torch.Tensor:
-    """Add the gradient of `objective` to that of every parameter. What is logged."""
+    """Add the gradient of `loss` to that of every parameter. What is logged."""
     if actions.choices and numbers.device.type == "cpu" and not DEBUG:
         d_numbers, d_values, logged = gradient(actions, numbers, values, batch, by)
         torch.autograd.backward([numbers, values], [d_numbers, d_values])
     else:
-        loss, logged = objective(actions, numbers, values, log_std, batch, by)
-        loss.backward()
+        total, logged = loss(actions, numbers, values, log_std, batch, by)
+        total.backward()
     return logged
 
 
@@ -79,7 +79,7 @@ def _total(values: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
 def gradient(
     actions: Actions, numbers: torch.Tensor, values: torch.Tensor, batch: Batch, by: Coefficients
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """The gradient of `objective` by ``numbers`` and by ``values``, and what is logged. For categories, on the CPU."""
+    """The gradient of `loss` by ``numbers`` and by ``values``, and what is logged. For categories, on the CPU."""
     channels, parts = len(by.channels), torch.get_num_threads()
     d_numbers, d_values = torch.empty(numbers.shape), torch.empty(values.shape)
     logged = torch.zeros(parts, len(LOGGED) + channels)

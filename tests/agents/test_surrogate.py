@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from rewardscape.agents.actor_critic import Actions
-from rewardscape.agents.surrogate import LOGGED, Batch, Coefficients, gradient, objective
+from rewardscape.agents.surrogate import LOGGED, Batch, Coefficients, gradient, loss
 
 
 def step(logits=(0.0, 0.0), action=0, before=0.0, value=0.0, returns=0.0, advantages=(1.0,)):
@@ -20,10 +20,10 @@ def logged(found):
     return dict(zip((*LOGGED, "surrogate"), found.tolist(), strict=False))
 
 
-def test_the_objective_of_one_step_by_hand():
+def test_the_loss_of_one_step_by_hand():
     actions, by = Actions(gym.spaces.Discrete(2)), Coefficients(0.2, 0.5, 0.01, [1.0])
     numbers, values, batch = step((math.log(3.0), 0.0), before=math.log(0.5), value=1.0, returns=3.0)
-    loss, found = objective(actions, numbers, values, torch.zeros(0), batch, by)
+    total, found = loss(actions, numbers, values, torch.zeros(0), batch, by)
     entropy = -(0.75 * math.log(0.75) + 0.25 * math.log(0.25))
     expected = {
         "entropy": entropy,
@@ -33,7 +33,7 @@ def test_the_objective_of_one_step_by_hand():
         "surrogate": -1.2,
     }
     assert logged(found) == pytest.approx(expected)  # the ratio 0.75 / 0.5, cut to 1.2
-    assert loss.item() == pytest.approx(-1.2 + 0.5 * 4.0 - 0.01 * entropy)
+    assert total.item() == pytest.approx(-1.2 + 0.5 * 4.0 - 0.01 * entropy)
 
 
 @pytest.mark.parametrize(("ratio", "advantage", "moves"), [(1.5, 1, False), (1.5, -1, True), (0.5, 1, True), (0.5, -1, False)])
@@ -65,8 +65,8 @@ def test_one_pass_finds_the_gradient_that_torch_finds(space, shape, channels, th
         d_numbers, d_values, found = gradient(actions, given, values, batch, by)
     finally:
         torch.set_num_threads(kept)
-    loss, expected = objective(actions, given, values, torch.zeros(0), batch, by)
-    loss.backward()
+    total, expected = loss(actions, given, values, torch.zeros(0), batch, by)
+    total.backward()
     assert torch.allclose(d_numbers, numbers.grad[..., :-1], atol=1e-5, rtol=1e-4)
     assert torch.allclose(d_values, numbers.grad[..., -1], atol=1e-6)
     assert torch.allclose(found, expected, rtol=1e-4) and 0.1 < (expected[2] / weights.sum()) < 0.9
